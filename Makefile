@@ -1,0 +1,47 @@
+# Every target makes and reuses .venv. Needs Python >= 3.11, make and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# A strict editable install links each file, so a new or removed file asks for a new install.
+SOURCES := $(sort $(wildcard *.py */*.py */*/*.py))
+TREE := $(shell echo '$(filter-out tests/% benchmarks/% build/%,$(SOURCES))' | cksum | cut -d' ' -f1)
+RUN := $(VENV)/.installed-$(TREE)
+DEV := $(VENV)/.installed-dev-$(TREE)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict
+
+.PHONY: demo test lint bench clean
+
+demo: $(RUN)
+	$(BIN)/mtjloop train examples/wine/bench.yaml examples/wine/experiment.yaml --seed 0 --report
+
+test: $(DEV)
+	$(BIN)/python -m pytest
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p mtjloop
+	$(BIN)/mypy tests benchmarks
+	$(BIN)/lint-imports
+
+bench: $(DEV)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): pyproject.toml | $(BIN)/python
+	@echo "installing mtjloop into $(VENV) (once)"
+	@rm -rf build $(VENV)/.installed-*
+	$(INSTALL) -e .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo "installing mtjloop and its developer tools into $(VENV) (once)"
+	@rm -rf build $(VENV)/.installed-*
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(RUN)

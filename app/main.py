@@ -1,0 +1,5 @@
+"""The `mtjloop` command."""
+
+
+def run() -> None:
+    """Entry point of the `mtjloop` command."""

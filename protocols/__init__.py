@@ -1,0 +1,1 @@
+"""The experiments: pure logic over the crossbar contract."""

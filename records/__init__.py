@@ -1,0 +1,1 @@
+"""What happened: run directory, event log, reading back."""

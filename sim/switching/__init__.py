@@ -1,0 +1,1 @@
+"""Switching probability of a junction under a voltage pulse."""
