@@ -1,1 +1,23 @@
-"""Switching probability of a junction under a voltage pulse."""
+"""Switching probability of a junction under a voltage pulse.
+
+Reduced units: overdrive i = V/V_c0, field h = H_z/H_k (h > 0 holds the initial state), thermal stability
+factor Delta = E_b/kT, and time tau = t alpha gamma mu0 H_k/(1 + alpha^2). See docs/switching.md.
+"""
+
+from .arguments import ArgumentError
+from .law import LAW_NAMES, Law, LawName, equivalent_time_at, log_hazard_at, make_law, probability_at
+from .probability import equivalent_time, log_hazard, switching_probability
+
+__all__ = [
+    "LAW_NAMES",
+    "ArgumentError",
+    "Law",
+    "LawName",
+    "equivalent_time",
+    "equivalent_time_at",
+    "log_hazard",
+    "log_hazard_at",
+    "make_law",
+    "probability_at",
+    "switching_probability",
+]

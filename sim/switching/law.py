@@ -1,0 +1,68 @@
+"""A switching law as a value: made once, passed to numba kernels, evaluated cell by cell.
+
+`Law` holds only numbers and arrays, so compiled code takes it as an argument:
+
+    law = make_law("fokker-planck")
+
+    @kernel
+    def flips(law: Law, overdrive: Floats, tau: float, ...) -> ...:
+        p = probability_at(law, overdrive[k], tau, delta[k], field[k])
+
+The compiled functions check nothing: they are meant for inner loops over values that were checked once.
+"""
+
+import math
+from typing import Literal, NamedTuple, get_args
+
+from ...compiled import kernel
+from .arguments import ArgumentError, checked
+from .neel_brown import neel_brown_log_rate
+
+LawName = Literal["fokker-planck", "neel-brown-1", "neel-brown-2"]
+LAW_NAMES: tuple[LawName, ...] = get_args(LawName)
+
+
+class Law(NamedTuple):
+    """A switching law, ready for compiled code. Make it with `make_law`."""
+
+    exponent: float
+    """Exponent n of the Neel-Brown barrier; 0 selects the Fokker-Planck table."""
+    tau0: float
+    """Attempt time of a Neel-Brown law in reduced time; 0 stands for sqrt(pi/Delta)."""
+
+
+def make_law(name: LawName, tau0: float | None = None) -> Law:
+    """Make the law called `name`; `tau0` (reduced time, > 0) belongs to the Neel-Brown laws only.
+
+    Raises:
+        ArgumentError: unknown name, `tau0` not positive, or `tau0` given to the Fokker-Planck law.
+    """
+    if name not in LAW_NAMES:
+        raise ArgumentError(f"law = {name!r} is none of {', '.join(map(repr, LAW_NAMES))}")
+    if tau0 is not None:
+        if name == "fokker-planck":
+            raise ArgumentError(f"tau0 = {tau0!r}: the Fokker-Planck law has no attempt time; leave it out")
+        checked("tau0", tau0, 0.0, math.inf, low_open=True, high_open=True)
+    if name == "fokker-planck":
+        raise NotImplementedError("the Fokker-Planck table is not built yet")
+    return Law(exponent=float(name[-1]), tau0=0.0 if tau0 is None else float(tau0))
+
+
+@kernel
+def log_hazard_at(law: Law, overdrive: float, reduced_time: float, delta: float, field: float) -> float:
+    """ln(-ln(1 - P)) of one device; -inf at zero time. Compiled."""
+    return math.log(reduced_time) + neel_brown_log_rate(law.exponent, law.tau0, overdrive, delta, field)
+
+
+@kernel
+def probability_at(law: Law, overdrive: float, reduced_time: float, delta: float, field: float) -> float:
+    """Switching probability of one device, accurate in both tails. Compiled."""
+    if reduced_time <= 0.0:
+        return 0.0
+    return -math.expm1(-math.exp(log_hazard_at(law, overdrive, reduced_time, delta, field)))
+
+
+@kernel
+def equivalent_time_at(law: Law, log_hazard: float, overdrive: float, delta: float, field: float) -> float:
+    """Reduced time after which one device has accumulated `log_hazard` at this drive. Compiled."""
+    return math.exp(log_hazard - neel_brown_log_rate(law.exponent, law.tau0, overdrive, delta, field))
