@@ -37,13 +37,15 @@ def send(recorder: RunRecorder, epoch: int | None = 0, purpose: str = "train", v
 
 def test_pulses_come_back_as_they_were_asked_and_applied(tmp_path: Path) -> None:
     rows, columns = np.array([0.3, np.nan, -0.25]), np.array([np.nan, 0.1])
+    single: Any = np.array([0.5], np.float32)
+    whole: Any = np.arange(2)
     with new_run(tmp_path) as recorder:
         first = recorder.begin_pulse(2, "program", 7, rows, columns, np.array([1e-9, 2e-9, 3e-9]), 4)
         rows[:] = 9.0  # the recorder must hold a copy
         recorder.complete_pulse(
             first, width=3.1e-9, energy=2e-12, elapsed=5e-3, compliance=True, peak_current=1e-4
         )
-        second = recorder.begin_pulse(0, "train", None, np.float32([0.5]), np.arange(2), 1e-6, 1)
+        second = recorder.begin_pulse(0, "train", None, single, whole, 1e-6, 1)
         recorder.fail_pulse(second, "refused", "above 1 V")
         third = recorder.begin_pulse(0, "train", None, np.ones(1), np.ones(2), 1e-6, 1)
         recorder.fail_pulse(third, "doubtful", "link lost")
@@ -157,11 +159,11 @@ def test_tally_counts_what_full_lists(tmp_path: Path, durable: bool) -> None:
     totals, tally = found["full"]
     assert sum(place.count for place in tally if place.status == "applied") == sum(t.count for t in totals)
     listed: dict[tuple[int, str, int | None], list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0.0])
-    for pulse in pulses:
-        row = listed[pulse.tile, pulse.purpose, pulse.epoch]
-        row[("applied", "refused", "doubtful").index(pulse.status)] += 1
-        row[3] += pulse.repeat if pulse.status == "applied" else 0
-        row[4] += pulse.elapsed or 0.0
+    for one in pulses:
+        row = listed[one.tile, one.purpose, one.epoch]
+        row[("applied", "refused", "doubtful").index(one.status)] += 1
+        row[3] += one.repeat if one.status == "applied" else 0
+        row[4] += one.elapsed or 0.0
     assert len(listed) == len(totals)
     for total in totals:
         row = listed[total.tile, total.purpose, total.epoch]
