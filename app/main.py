@@ -1,5 +1,248 @@
-"""The `mtjloop` command."""
+"""The `mtjloop` command. Heavy imports stay inside the commands, so that `--help` answers at once."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import ConfigurationError, MtjloopError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Control magnetic-tunnel-junction crossbars, simulated or on a bench: map, program, train in situ.",
+)
+
+Bench = Annotated[Path, typer.Argument(help="Bench file (YAML); `mtjloop init` writes one.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of all chance; also draws the die, unless the bench file fixes it.")
+]
+Runs = Annotated[Path, typer.Option(help="Directory that holds the run directories.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+Tile = Annotated[int | None, typer.Option(min=0, help="Number of one tile of the bench.")]
+
+_RUNS = Path("runs")
+_INTERRUPTED = 130
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(help="Where to write bench.yaml and experiment.yaml.")
+    ] = Path(),
+    force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented bench file and experiment file."""
+    with _errors():
+        from .init_command import init as work
+
+        paths = work(directory, force)
+        if as_json:
+            _print_json({"written": [str(path) for path in paths]})
+        else:
+            print(f"wrote {paths[0]} and {paths[1]}")
+            print(f"next: mtjloop train {paths[0]} {paths[1]} --report")
+
+
+@app.command("map")
+def map_(
+    bench: Bench,
+    tile: Tile = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Resistance between P and AP, such as '7.5 kohm'.")
+    ] = None,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Read the resistance and the state of every cell."""
+    with _errors():
+        from .map_command import map_tiles
+        from .text import print_map
+
+        ohm = _quantity("--threshold", threshold, "resistance")
+        result, maps = map_tiles(bench, tile, ohm, seed, runs)
+        if as_json:
+            _print_json(result)
+        else:
+            print_map(result, maps)
+
+
+@app.command()
+def program(
+    bench: Bench,
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            help="checkerboard, stripes, p, ap, random, or a .csv / .npy file of 1 (P), 0 (AP), -1 (any)."
+        ),
+    ],
+    tile: Annotated[int, typer.Option(min=0, help="Number of the tile.")] = 0,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Program a pattern into a tile, verify it, retry, and report the cells that failed (exit code 1)."""
+    with _errors():
+        from .program_command import program_tile
+        from .text import print_program
+
+        result, report = program_tile(bench, pattern, tile, seed, runs)
+        if as_json:
+            _print_json(result)
+        else:
+            print_program(result)
+        if report.stopped:
+            raise typer.Exit(_INTERRUPTED)
+        if report.failed:
+            raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    bench: Bench,
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+    report: Annotated[bool, typer.Option(help="Also write the report of the run.")] = False,
+) -> None:
+    """Train a network in situ, on the crossbars of the bench."""
+    with _errors():
+        from .text import print_training
+        from .train_command import train as work
+
+        result = work(bench, experiment, seed, runs)
+        page = None
+        if report:
+            from .report.page import write_report
+
+            page = write_report(Path(str(result["run_dir"])))
+            result["report"] = str(page)
+        if as_json:
+            _print_json(result)
+        else:
+            print_training(result, page)
+        if result["interrupted"]:
+            raise typer.Exit(_INTERRUPTED)
+
+
+@app.command()
+def infer(
+    run: Annotated[
+        str, typer.Argument(help="Run of `train`: directory, id, unique beginning of it, or `last`.")
+    ],
+    bench: Annotated[Path | None, typer.Option(help="Another bench; default: that of the run.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Built-in set, .csv or .npz; default: the test part of the run.")
+    ] = None,
+    write: Annotated[
+        bool,
+        typer.Option("--program/--no-program", help="Program the network first, or take the chip as it is."),
+    ] = True,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write predicted classes to this CSV file.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the die; default: that of the run.")
+    ] = None,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Put a trained network on a bench and run samples through it."""
+    with _errors():
+        from .infer_command import infer as work
+        from .text import print_inference, write_predictions
+
+        result, predicted = work(run, bench, data, write, seed, runs)
+        if predictions is not None:
+            write_predictions(predictions, predicted)
+        if as_json:
+            _print_json({**result, "predictions": predicted})
+        else:
+            print_inference(result)
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str, typer.Argument(help="Run directory, id, unique beginning of it, or `last`.")
+    ] = "last",
+    output: Annotated[Path | None, typer.Option(help="HTML file; default: report.html in the run.")] = None,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a run: one self-contained HTML file."""
+    with _errors():
+        from ..records.index import find_run
+        from .report.page import write_report
+
+        page = write_report(find_run(runs, run), output)
+        if as_json:
+            _print_json({"report": str(page)})
+        else:
+            print(f"report: {page}")
+
+
+@app.command("runs")
+def runs_(runs: Runs = _RUNS, as_json: AsJson = False) -> None:
+    """List the runs, newest first."""
+    with _errors():
+        from ..records.index import list_runs
+        from .text import print_runs, run_row
+
+        entries = list_runs(runs)
+        if as_json:
+            _print_json({"runs": [run_row(entry) for entry in entries]})
+        else:
+            print_runs(entries, runs)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"mtjloop {__version__}")
+        raise typer.Exit
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn errors a user can meet into one message on standard error and an exit code."""
+    try:
+        yield
+    except MtjloopError as error:
+        print(f"mtjloop: {error}", file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+    except KeyboardInterrupt:
+        print("mtjloop: interrupted; outputs are off and the run was kept", file=sys.stderr)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _quantity(option: str, text: str | None, kind: str) -> float | None:
+    from ..drivers.quantities import parse_quantity
+
+    if text is None:
+        return None
+    try:
+        return parse_quantity(text, kind)
+    except ValueError as error:
+        raise ConfigurationError(f"{option}: {error}") from None
+
+
+def _print_json(result: object) -> None:
+    print(json.dumps(result, allow_nan=False))
 
 
 def run() -> None:
     """Entry point of the `mtjloop` command."""
+    app()

@@ -1,1 +1,328 @@
-"""Placeholder."""
+"""From a bench file to ready, guarded crossbars."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..errors import ConfigurationError
+from .contract import Crossbar, SafeState, Timing
+from .guard import Guard, Limits
+from .quantities import (
+    Conductance,
+    Current,
+    Duration,
+    FluxDensity,
+    Fraction,
+    PositiveCurrent,
+    PositiveDuration,
+    PositiveResistance,
+    PositiveVoltage,
+    Resistance,
+    Voltage,
+)
+from .simulated import (
+    Electronics,
+    Junction,
+    LawName,
+    SimulatedCrossbar,
+    Spread,
+    Transistors,
+    Wires,
+    simulated_tile,
+)
+from .yaml_file import Section, parse_yaml, read_text
+
+_NotNegative = Field(ge=0)
+_Spread = Annotated[Fraction, Field(ge=0, lt=1)]
+
+
+class TileSection(Section):
+    """One electrically separate array on the die."""
+
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    columns: Annotated[int, Field(ge=1, le=4096)]
+
+
+class JunctionSection(Section):
+    """Nominal junction; the defaults and their sources are those of `mtjloop.sim.device.Junction`."""
+
+    parallel_resistance: PositiveResistance = 5e3
+    tmr: Annotated[Fraction, Field(gt=0)] = 1.2
+    delta: Annotated[float, Field(gt=0, le=200, strict=False)] = 45.0
+    critical_voltage_up: PositiveVoltage = 0.55
+    critical_voltage_down: PositiveVoltage = 0.55
+    stray_field: Annotated[Fraction, Field(ge=-0.3, le=0.3)] = 0.0
+    damping: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    anisotropy_field: Annotated[FluxDensity, Field(gt=0)] = 0.3
+    attempt_time: PositiveDuration = 1e-9
+    law: LawName = "neel-brown-2"
+
+
+class SpreadSection(Section):
+    """Relative device-to-device standard deviations, in per cent."""
+
+    resistance: _Spread = 0.08
+    critical_voltage: _Spread = 0.044
+    delta: _Spread = 0.077
+
+
+class WiresSection(Section):
+    """Resistances around the devices."""
+
+    row_segment: Annotated[Resistance, _NotNegative] = 1.0
+    column_segment: Annotated[Resistance, _NotNegative] = 1.0
+    driver: Annotated[Resistance, _NotNegative] = 5.0
+    sense: Annotated[Resistance, _NotNegative] = 5.0
+
+
+class TransistorsSection(Section):
+    """Access transistors of a 1T1R array."""
+
+    on_resistance: Annotated[Resistance, _NotNegative] = 500.0
+    leak: Annotated[Conductance, Field(gt=0)] = 1e-9
+
+
+class ElectronicsSection(Section):
+    """What the simulated bench can drive and sense, and how long it takes."""
+
+    voltage_range: PositiveVoltage = 2.0
+    voltage_resolution: Annotated[Voltage, _NotNegative] = 1e-3
+    minimum_width: PositiveDuration = 1e-6
+    maximum_width: PositiveDuration = 0.1
+    width_resolution: Annotated[Duration, _NotNegative] = 1e-7
+    read_noise: Annotated[Current, _NotNegative] = 20e-9
+    read_time: PositiveDuration = 20e-6
+    pulse_overhead: Annotated[Duration, _NotNegative] = 20e-6
+    repeat_gap: Annotated[Duration, _NotNegative] = 10e-6
+
+
+class SimulatedSection(Section):
+    """A simulated die and the electronics around it."""
+
+    kind: Literal["passive", "1T1R"] = "passive"
+    tiles: Annotated[list[TileSection], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    junction: JunctionSection = JunctionSection()
+    spread: SpreadSection = SpreadSection()
+    wires: WiresSection = WiresSection()
+    transistors: TransistorsSection | None = None
+    electronics: ElectronicsSection = ElectronicsSection()
+    memory: str | None = None
+
+    @model_validator(mode="after")
+    def _kinds_agree(self) -> "SimulatedSection":
+        if self.transistors is not None and self.kind == "passive":
+            raise ValueError("transistors are given for a passive die; use kind: 1T1R or remove them")
+        return self
+
+
+class LimitsSection(Section):
+    """Absolute limits of the die; the guard refuses whatever would leave them."""
+
+    device_voltage: PositiveVoltage
+    read_voltage: PositiveVoltage
+    line_current: PositiveCurrent
+    pulse_width: PositiveDuration
+
+
+class OperationSection(Section):
+    """How this die is read and pulsed, below its limits."""
+
+    read_voltage: PositiveVoltage = 0.1
+    read_repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    pulse_width: PositiveDuration = 100e-6
+    search_from: PositiveVoltage = 0.1
+    search_to: PositiveVoltage = 0.6
+    unselected: Literal["half", "third", "float"] = "half"
+    program_unselected: Literal["half", "third", "float"] = "third"
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 12
+
+    @model_validator(mode="after")
+    def _search_rises(self) -> "OperationSection":
+        if not self.search_from < self.search_to:
+            raise ValueError(
+                f"search_from is {self.search_from:g} V and search_to {self.search_to:g} V; "
+                "search_from below search_to is accepted"
+            )
+        return self
+
+
+class BenchFile(Section):
+    """A bench file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    backend: Literal["simulated"]
+    limits: LimitsSection
+    operation: OperationSection = OperationSection()
+    simulated: SimulatedSection | None = None
+
+    @model_validator(mode="after")
+    def _backend_is_described(self) -> "BenchFile":
+        if self.simulated is None:
+            raise ValueError("backend is simulated, so a section `simulated:` with the die is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _operation_keeps_limits(self) -> "BenchFile":
+        operation, limits = self.operation, self.limits
+        # Inputs of both signs are read in one go, so two lines may differ by twice the read voltage.
+        for key, value, limit_key, limit, unit in (
+            ("read_voltage", 2.0 * operation.read_voltage, "read_voltage", limits.read_voltage, "V"),
+            ("search_to", operation.search_to, "device_voltage", limits.device_voltage, "V"),
+            ("pulse_width", operation.pulse_width, "pulse_width", limits.pulse_width, "s"),
+        ):
+            if value > limit * (1 + 1e-9):
+                raise ValueError(
+                    f"operation.{key} can put {value:g} {unit} on the die, over limits.{limit_key} of "
+                    f"{limit:g} {unit}; lower operation.{key} or, if the die allows it, raise the limit"
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class BenchDescription:
+    """A bench file as read: its path, text and content."""
+
+    path: Path
+    text: str
+    content: BenchFile
+
+    @property
+    def hardware(self) -> bool:
+        """Whether opening it reaches real hardware."""
+        return self.content.backend != "simulated"
+
+
+def read_bench_file(path: Path) -> BenchDescription:
+    """Read and check a bench file; nothing is opened.
+
+    Raises:
+        ConfigurationError: the file is absent or wrong; names the key, the found and the accepted.
+    """
+    text = read_text(path)
+    return BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+
+
+class Bench:
+    """An open bench: guarded crossbars, one a tile. Leaving the context makes every crossbar safe."""
+
+    def __init__(self, name: str, crossbars: tuple[Crossbar, ...], memory: "_Memory | None") -> None:
+        self.name = name
+        self.crossbars = crossbars
+        self._memory = memory
+
+    def safe(self) -> SafeState:
+        """Make every crossbar safe; proven only if each one proved it."""
+        states = [crossbar.safe() for crossbar in self.crossbars]
+        return SafeState(all(state.proven for state in states), "; ".join({state.detail for state in states}))
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.safe()
+        finally:
+            if self._memory is not None:
+                self._memory.store()
+
+
+def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
+    """Open the bench that a file describes.
+
+    Args:
+        description: from `read_bench_file`.
+        seed: draws the simulated die where the file does not fix `simulated.seed`.
+
+    Raises:
+        ConfigurationError: a stored chip does not belong to this die.
+    """
+    content = description.content
+    section = content.simulated
+    if section is None:
+        raise ConfigurationError(f"{description.path}: simulated: this key is missing")
+    limits = Limits(**dict(content.limits))
+    die_seed = seed if section.seed is None else section.seed
+    tiles = tuple(
+        simulated_tile(
+            Junction(**dict(section.junction)),
+            Spread(**dict(section.spread)),
+            tile.rows,
+            tile.columns,
+            Wires(**dict(section.wires)),
+            _transistors(section),
+            _electronics(section.electronics, limits),
+            die_seed,
+            number,
+        )
+        for number, tile in enumerate(section.tiles)
+    )
+    memory = None
+    if section.memory is not None:
+        memory = _Memory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
+        memory.recall()
+    return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
+
+
+def _transistors(section: SimulatedSection) -> Transistors | None:
+    if section.kind == "passive":
+        return None
+    return Transistors(**dict(section.transistors or TransistorsSection()))
+
+
+def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
+    values = dict(section)
+    timing = Timing(
+        pulse_overhead=values.pop("pulse_overhead"),
+        repeat_gap=values.pop("repeat_gap"),
+        read_time=values.pop("read_time"),
+    )
+    return Electronics(**values, line_current=limits.line_current, timing=timing)
+
+
+def _die_key(section: SimulatedSection, seed: int) -> str:
+    """What must be the same for a stored chip to be the same die."""
+    die = section.model_dump(include={"kind", "tiles", "junction", "spread"})
+    return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()
+
+
+class _Memory:
+    """The states of a simulated chip between two commands, as a real chip keeps them."""
+
+    def __init__(self, path: Path, key: str, tiles: tuple[SimulatedCrossbar, ...]) -> None:
+        self._path, self._key, self._tiles = path, key, tiles
+
+    def recall(self) -> None:
+        if not self._path.exists():
+            return
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                if str(stored["key"]) != self._key:
+                    raise ConfigurationError(
+                        f"{self._path}: simulated.memory: this chip was stored for another die or seed; "
+                        "name another file, or delete it to start from a new chip"
+                    )
+                for number, tile in enumerate(self._tiles):
+                    pulses, reads = stored[f"events{number}"]
+                    tile.array.restore(stored[f"state{number}"], int(pulses), int(reads))
+        except (OSError, KeyError, ValueError) as error:
+            raise ConfigurationError(f"{self._path}: simulated.memory: no stored chip ({error})") from error
+
+    def store(self) -> None:
+        content: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {"key": np.array(self._key)}
+        for number, tile in enumerate(self._tiles):
+            content[f"state{number}"] = tile.array.state
+            content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
+        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(file, **content)  # type: ignore[arg-type]
+        Path(temporary).replace(self._path)

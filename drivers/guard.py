@@ -1,1 +1,127 @@
-"""Placeholder."""
+"""The guard between every experiment and every backend: it refuses before anything is sent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import CapabilityError, FaultError, LimitError, SafetyError
+from .contract import (
+    Applied,
+    Bias,
+    Capabilities,
+    Crossbar,
+    Pulse,
+    Reading,
+    SafeState,
+    device_voltage_bound,
+    level_span,
+)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Absolute limits of one die.
+
+    Attributes:
+        device_voltage: largest magnitude any junction may see, V. Checked on the spread of the driven
+            levels, which no cell can exceed.
+        read_voltage: the same for a read, V.
+        line_current: largest magnitude in one line, A. Backends hold it as compliance; the guard stops at
+            the first sign that it was met.
+        pulse_width: longest pulse, s.
+    """
+
+    device_voltage: float
+    read_voltage: float
+    line_current: float
+    pulse_width: float
+
+
+class Guard:
+    """A crossbar that refuses what leaves its limits and makes the bench safe after a fault.
+
+    A refused operation sends nothing and leaves the crossbar usable. After a fault everything but `safe`
+    is refused until the bench is opened anew.
+    """
+
+    def __init__(self, crossbar: Crossbar, limits: Limits) -> None:
+        self._crossbar = crossbar
+        self._limits = limits
+        self._fault: str | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the crossbar behind the guard."""
+        return self._crossbar.capabilities
+
+    def apply(self, pulse: Pulse) -> Applied:
+        """Give a pulse that keeps all limits; see `Crossbar.apply`."""
+        self._refuse_after_fault()
+        self._check_voltage("pulse", device_voltage_bound(pulse), self._limits.device_voltage)
+        width = pulse.width if isinstance(pulse.width, float) else float(np.max(pulse.width))
+        if not width <= self._limits.pulse_width:
+            raise LimitError(
+                f"pulse width {width:g} s is over the limit of {self._limits.pulse_width:g} s "
+                "(limits.pulse_width of the bench file); nothing was sent"
+            )
+        applied = self._watched(lambda: self._crossbar.apply(pulse))
+        self._check_after("pulse", applied.compliance, applied.peak_current)
+        return applied
+
+    def read(self, bias: Bias) -> Reading:
+        """Make a read that keeps all limits; see `Crossbar.read`."""
+        self._refuse_after_fault()
+        low, high, _ = level_span(bias.levels.ravel())
+        self._check_voltage("read", high - low, self._limits.read_voltage)
+        reading = self._watched(lambda: self._crossbar.read(bias))
+        self._check_after("read", reading.compliance, reading.peak_current)
+        return reading
+
+    def safe(self) -> SafeState:
+        """All outputs off; always let through."""
+        return self._crossbar.safe()
+
+    def _refuse_after_fault(self) -> None:
+        if self._fault is not None:
+            raise SafetyError(
+                f"the guard is closed after a fault ({self._fault}); find its cause, then open the bench anew"
+            )
+
+    def _check_voltage(self, what: str, asked: float, limit: float) -> None:
+        if not asked <= limit * (1 + 1e-9):
+            key = "device_voltage" if what == "pulse" else "read_voltage"
+            raise LimitError(
+                f"a {what} would put up to {asked:g} V across a junction, over the limit of {limit:g} V "
+                f"(limits.{key} of the bench file); nothing was sent"
+            )
+
+    def _watched(self, operation: Callable[[], Answer]) -> Answer:
+        """Run an operation; whatever ends it early leaves the bench safe.
+
+        A refusal by the backend sent nothing, so it passes through and the guard stays open.
+        """
+        try:
+            return operation()
+        except CapabilityError:
+            raise
+        except BaseException as error:
+            self._trip(f"{type(error).__name__}: {error}")
+            raise
+
+    def _check_after(self, what: str, compliance: bool | None, peak: float | None) -> None:
+        if compliance or (peak is not None and not peak <= self._limits.line_current):
+            current = "" if peak is None else f", {peak:.3g} A"
+            cause = f"a line met its current limit of {self._limits.line_current:g} A in a {what}{current}"
+            state = self._trip(cause)
+            raise FaultError(
+                f"{cause}; outputs are {'off (read back)' if state.proven else 'UNKNOWN'}; the {what} took "
+                "place, so read the chip before trusting earlier maps, and look for a short"
+            )
+
+    def _trip(self, cause: str) -> SafeState:
+        self._fault = cause
+        return self._crossbar.safe()

@@ -1,1 +1,94 @@
-"""Placeholder."""
+"""Quantities with units as a person writes them in YAML: `50 us`, `0.6 V`, `4.4 %`."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_PREFIX = {
+    "": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3,
+    "k": 1e3, "M": 1e6, "G": 1e9,
+}  # fmt: skip
+_UNITS: dict[str, tuple[str, ...]] = {
+    "voltage": ("V",),
+    "time": ("s",),
+    "resistance": ("ohm", "Ohm", "Ω"),
+    "conductance": ("S",),
+    "current": ("A",),
+    "energy": ("J",),
+    "temperature": ("K",),
+    "flux density": ("T",),
+}
+_EXAMPLE = {
+    "voltage": "0.6 V", "time": "50 us", "resistance": "5 kohm", "conductance": "200 uS",
+    "current": "1 mA", "energy": "2 uJ", "temperature": "300 K", "flux density": "300 mT",
+    "fraction": "4.4 %",
+}  # fmt: skip
+_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S+)")
+
+
+def parse_quantity(value: object, kind: str) -> float:
+    """The SI value of a quantity written with its unit.
+
+    Args:
+        value: text such as `50 us`; a bare number is refused, since its unit would be a guess.
+        kind: "voltage", "time", "resistance", "conductance", "current", "energy", "temperature" or
+            "fraction" (which is written in per cent).
+
+    Raises:
+        ValueError: naming what was found and what is accepted.
+    """
+    wanted = f"a {kind} with its unit, for example '{_EXAMPLE[kind]}'"
+    if not isinstance(value, str):
+        raise ValueError(f"found {value!r}; {wanted} is accepted")
+    match = _PATTERN.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"found {value!r}; {wanted} is accepted")
+    number, unit = float(match[1]), match[2]
+    scale = _scale(unit, kind)
+    if scale is None:
+        raise ValueError(f"found {value!r}, whose unit {unit!r} is no unit of {kind}; {wanted} is accepted")
+    result = number * scale
+    if not math.isfinite(result):
+        raise ValueError(f"found {value!r}, which is not finite; {wanted} is accepted")
+    return result
+
+
+def _scale(unit: str, kind: str) -> float | None:
+    if kind == "fraction":
+        return 0.01 if unit == "%" else None
+    for base in _UNITS[kind]:
+        if unit.endswith(base) and unit.removesuffix(base) in _PREFIX:
+            return _PREFIX[unit.removesuffix(base)]
+    return None
+
+
+@dataclass(frozen=True)
+class _Parser:
+    kind: str
+
+    def __call__(self, value: object) -> float:
+        return parse_quantity(value, self.kind)
+
+
+def _of(kind: str) -> BeforeValidator:
+    parser: Callable[[object], float] = _Parser(kind)
+    return BeforeValidator(parser)
+
+
+Voltage = Annotated[float, _of("voltage")]
+Duration = Annotated[float, _of("time")]
+Resistance = Annotated[float, _of("resistance")]
+Conductance = Annotated[float, _of("conductance")]
+Current = Annotated[float, _of("current")]
+Energy = Annotated[float, _of("energy")]
+FluxDensity = Annotated[float, _of("flux density")]
+Fraction = Annotated[float, _of("fraction")]
+
+PositiveVoltage = Annotated[Voltage, Field(gt=0)]
+PositiveDuration = Annotated[Duration, Field(gt=0)]
+PositiveResistance = Annotated[Resistance, Field(gt=0)]
+PositiveCurrent = Annotated[Current, Field(gt=0)]

@@ -1,1 +1,145 @@
-"""Placeholder."""
+"""The `simulated` backend: the contract on top of a simulated die."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..sim.array import SimulatedArray, Transistors
+from ..sim.device import Junction, Spread
+from ..sim.die import draw_tile
+from ..sim.network import Wires
+from ..sim.switching import LawName
+from .checks import check_bias, check_pulse
+from .contract import Applied, Bias, Capabilities, Floats, Kind, Pulse, Reading, SafeState, Timing
+
+__all__ = [
+    "Electronics",
+    "Junction",
+    "LawName",
+    "SimulatedCrossbar",
+    "Spread",
+    "Transistors",
+    "Wires",
+    "simulated_tile",
+]
+
+
+@dataclass(frozen=True)
+class Electronics:
+    """What drives and senses the simulated array.
+
+    Attributes:
+        voltage_range: largest magnitude of a line level, V.
+        voltage_resolution: step of a level, V; 0 for none.
+        minimum_width: shortest pulse, s.
+        maximum_width: longest pulse, s.
+        width_resolution: step of the width, s; 0 for none.
+        read_noise: standard deviation of one sensed current, A.
+        line_current: compliance of every line, A.
+        timing: costs in bench time.
+    """
+
+    voltage_range: float
+    voltage_resolution: float
+    minimum_width: float
+    maximum_width: float
+    width_resolution: float
+    read_noise: float
+    line_current: float
+    timing: Timing
+
+
+class SimulatedCrossbar:
+    """A crossbar whose junctions are simulated; what it hides is the array it holds."""
+
+    def __init__(self, array: SimulatedArray, kind: Kind, electronics: Electronics) -> None:
+        rows, columns = array.shape
+        self._array = array
+        self._electronics = electronics
+        self._capabilities = Capabilities(
+            rows=rows,
+            columns=columns,
+            kind=kind,
+            voltage_range=electronics.voltage_range,
+            voltage_resolution=electronics.voltage_resolution,
+            minimum_width=electronics.minimum_width,
+            maximum_width=electronics.maximum_width,
+            width_resolution=electronics.width_resolution,
+            distinct_levels=None,
+            floating_lines=True,
+            transposed_read=True,
+            gate_lines=kind == "1T1R",
+            timing=electronics.timing,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Constant while the crossbar is open."""
+        return self._capabilities
+
+    @property
+    def array(self) -> SimulatedArray:
+        """The hidden array, for tests and for the bench that stores a chip; experiments never see it."""
+        return self._array
+
+    def apply(self, pulse: Pulse) -> Applied:
+        """Give a pulse; see `Crossbar.apply`."""
+        check_pulse(pulse, self._capabilities)
+        electronics, timing = self._electronics, self._electronics.timing
+        widths = _rounded(np.asarray(pulse.width, dtype=np.float64), electronics.width_resolution)
+        outcome = self._array.apply(
+            _rounded(pulse.rows, electronics.voltage_resolution),
+            _rounded(pulse.columns, electronics.voltage_resolution),
+            widths,
+            pulse.repeat,
+        )
+        width = float(widths.max())
+        applied = Applied(
+            width=width,
+            elapsed=timing.pulse_overhead + pulse.repeat * (width + timing.repeat_gap) - timing.repeat_gap,
+            row_currents=outcome.row_currents,
+            column_currents=outcome.column_currents,
+            energy=outcome.energy,
+        )
+        return replace(applied, compliance=(applied.peak_current or 0.0) > electronics.line_current)
+
+    def read(self, bias: Bias) -> Reading:
+        """Drive one side and sense the other; see `Crossbar.read`."""
+        check_bias(bias, self._capabilities)
+        electronics = self._electronics
+        duration = electronics.timing.read_time
+        levels = np.atleast_2d(_rounded(bias.levels, electronics.voltage_resolution))
+        outcome = self._array.read(levels, bias.orientation == "forward", duration, electronics.read_noise)
+        return Reading(
+            currents=outcome.currents[0] if bias.levels.ndim == 1 else outcome.currents,
+            noise=electronics.read_noise,
+            elapsed=duration * len(levels),
+            energy=outcome.energy,
+            compliance=outcome.peak_current > electronics.line_current,
+            peak_current=outcome.peak_current,
+        )
+
+    def safe(self) -> SafeState:
+        """A simulated bench is at 0 V between operations, so this is always proven."""
+        return SafeState(proven=True, detail="simulated outputs are at 0 V between operations")
+
+
+def simulated_tile(
+    junction: Junction,
+    spread: Spread,
+    rows: int,
+    columns: int,
+    wires: Wires,
+    transistors: Transistors | None,
+    electronics: Electronics,
+    seed: int,
+    tile: int,
+) -> SimulatedCrossbar:
+    """Draw tile number `tile` of the die with this seed and put it behind the contract."""
+    drawn = draw_tile(junction, spread, rows, columns, seed, tile)
+    array = SimulatedArray(drawn, wires, transistors, seed, tile)
+    return SimulatedCrossbar(array, "passive" if transistors is None else "1T1R", electronics)
+
+
+def _rounded(values: Floats, step: float) -> Floats:
+    return np.round(values / step) * step if step > 0.0 else np.asarray(values, dtype=np.float64)

@@ -1,0 +1,81 @@
+"""Progress on the terminal, and Ctrl-C as a wish to stop at the next safe point."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_PLAIN_INTERVAL = 10.0
+
+
+class ConsoleMonitor:
+    """Shows progress on standard error; the first Ctrl-C or SIGTERM asks the experiment to stop."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stop = False
+        self._tasks: dict[str, TaskID] = {}
+        self._said = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=console,
+            transient=False,
+            disable=not console.is_terminal,
+        )
+
+    def progress(self, task: str, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` steps of `task` are finished."""
+        if not self._console.is_terminal:
+            self._say_now_and_then(task, done, total, detail)
+            return
+        if task not in self._tasks:
+            self._tasks[task] = self._progress.add_task(task, total=total, detail=detail)
+        if detail:
+            self._progress.update(self._tasks[task], completed=done, total=total, detail=detail)
+        else:
+            self._progress.update(self._tasks[task], completed=done, total=total)
+
+    def should_stop(self) -> bool:
+        """Whether Ctrl-C or SIGTERM came."""
+        return self._stop
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Show the bars and take over Ctrl-C; a second one ends the program without waiting."""
+        before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with self._progress:
+                yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        self._console.print("stopping at the next safe point; the run is kept (again: stop at once)")
+
+    def _say_now_and_then(self, task: str, done: int, total: int, detail: str) -> None:
+        now = time.monotonic()
+        if now - self._said >= _PLAIN_INTERVAL:
+            self._said = now
+            share = 100.0 * done / max(total, 1)
+            print(f"{task}: {share:.0f} % {detail}".rstrip(), file=sys.stderr, flush=True)
+
+
+def error_console() -> Console:
+    """A console on standard error, so that standard output stays clean."""
+    return Console(stderr=True, highlight=False)

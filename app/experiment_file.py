@@ -1,0 +1,132 @@
+"""The experiment file: data, network and training, independent of the bench that runs it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..drivers.bench import BenchFile
+from ..drivers.quantities import Fraction
+from ..drivers.yaml_file import Section, parse_yaml, read_text
+from ..protocols.data import BUILT_IN, Split, load_data, split_data
+from ..protocols.settings import PulseSettings, ReadSettings
+from ..protocols.training.settings import CoincidenceSettings, TrainingSettings
+
+_NotNegative = Annotated[float, Field(ge=0, strict=False)]
+_Positive = Annotated[float, Field(gt=0, strict=False)]
+
+
+class DataSection(Section):
+    """Which samples, and how they are split and scaled."""
+
+    source: Annotated[str, Field(min_length=1)]
+    label: str | None = None
+    test_fraction: Annotated[Fraction, Field(gt=0, lt=1)] = 0.3
+    scaling: Literal["per-feature", "global"] = "per-feature"
+
+
+class NetworkSection(Section):
+    """Shape of the network; inputs and outputs follow from the data."""
+
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
+
+
+class EncodingSection(Section):
+    """The `coincidence` encoding."""
+
+    kind: Literal["coincidence"] = "coincidence"
+    probability: Annotated[Fraction, Field(gt=0, lt=1)] = CoincidenceSettings.probability
+    slots: Annotated[int, Field(ge=1, le=1000)] = CoincidenceSettings.slots
+
+
+class TrainingSection(Section):
+    """How to train; the words are those of docs/training.md."""
+
+    schedule: Literal["momentum", "per-sample"] = TrainingSettings.schedule
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.epochs
+    rate: _Positive = TrainingSettings.rate
+    margin: _NotNegative = TrainingSettings.margin
+    memory: Annotated[float, Field(ge=0, lt=1, strict=False)] = TrainingSettings.memory
+    period: Annotated[int, Field(ge=1)] = TrainingSettings.period
+    rank: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.rank
+    threshold: Annotated[float, Field(ge=0, lt=1, strict=False)] = TrainingSettings.threshold
+    hidden_gain: _Positive = TrainingSettings.hidden_gain
+    output_gain: _Positive = TrainingSettings.output_gain
+    digital_rate: _NotNegative = TrainingSettings.digital_rate
+    annealing: _NotNegative = TrainingSettings.annealing
+    encoding: EncodingSection = EncodingSection()
+    pocket: bool = TrainingSettings.pocket
+    audit_every: Annotated[int, Field(ge=0)] = TrainingSettings.audit_every
+    digital_alone: bool = TrainingSettings.digital_alone
+
+
+class ExperimentFile(Section):
+    """An experiment file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    data: DataSection
+    network: NetworkSection
+    training: TrainingSection = TrainingSection()
+    record: Literal["full", "tally"] = "full"
+
+
+@dataclass(frozen=True)
+class ExperimentDescription:
+    """An experiment file as read: its path, text and content."""
+
+    path: Path
+    text: str
+    content: ExperimentFile
+
+    def load_split(self, seed: int) -> Split:
+        """The data of the experiment, split by the seed and scaled by its training part.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
+        data = self.content.data
+        return split_data(
+            load_data(data_source(data.source, self.path), data.label), data.test_fraction, data.scaling, seed
+        )
+
+    def training_settings(self) -> TrainingSettings:
+        """Settings for the trainer."""
+        values = dict(self.content.training)
+        encoding = values.pop("encoding")
+        return TrainingSettings(
+            hidden=tuple(self.content.network.hidden),
+            encoding=CoincidenceSettings(encoding.probability, encoding.slots),
+            **values,
+        )
+
+
+def read_experiment_file(path: Path) -> ExperimentDescription:
+    """Read and check an experiment file.
+
+    Raises:
+        ConfigurationError: the file is absent or wrong; names the key, the found and the accepted.
+    """
+    text = read_text(path)
+    return ExperimentDescription(path, text, parse_yaml(text, str(path), ExperimentFile))
+
+
+def data_source(source: str, beside: Path) -> str | Path:
+    """A built-in name as it is, anything else as a path relative to the file that names it."""
+    return source if source in BUILT_IN else beside.parent / source
+
+
+def operation_settings(bench: BenchFile) -> tuple[ReadSettings, PulseSettings]:
+    """How the die of a bench is read and pulsed."""
+    operation = bench.operation
+    return (
+        ReadSettings(operation.read_voltage, operation.read_repeats),
+        PulseSettings(
+            width=operation.pulse_width,
+            search_from=operation.search_from,
+            search_to=operation.search_to,
+            unselected=operation.unselected,
+            program_unselected=operation.program_unselected,
+            attempts=operation.attempts,
+        ),
+    )

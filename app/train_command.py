@@ -1,0 +1,93 @@
+"""`mtjloop train`: train a network in situ on the crossbars of a bench."""
+
+from pathlib import Path
+
+from ..drivers.bench import BenchDescription, read_bench_file
+from ..protocols.training.baseline import FloatBaseline, float_baseline
+from ..protocols.training.loop import Trainer, TrainingResult
+from ..records.manifest import Configuration
+from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .network_file import save_network
+from .session import EXPERIMENT, session
+
+
+def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dict[str, object]:
+    """Run the experiment on the bench and record it.
+
+    Args:
+        bench_path: bench file.
+        experiment_path: experiment file.
+        seed: of the split, the controller and, where the bench file leaves it open, the die.
+        runs: directory of all runs.
+
+    Returns:
+        The result as it goes into the run and out as JSON.
+
+    Raises:
+        MtjloopError: anything a user can meet.
+    """
+    bench = read_bench_file(bench_path)
+    experiment = read_experiment_file(experiment_path)
+    split = experiment.load_split(seed)
+    settings = experiment.training_settings()
+    read, pulse = operation_settings(bench.content)
+    files = {EXPERIMENT: Configuration.of(experiment.path, experiment.text)}
+    with session(
+        "train", experiment.content.name, bench, seed, runs, files, experiment.content.record
+    ) as now:
+        trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
+        trained = trainer.run()
+        now.bench.safe()
+        save_network(
+            now.recorder.directory,
+            trained.network,
+            trainer.network.layers,
+            split.scaler,
+            split.classes,
+            (settings.hidden_gain, settings.output_gain),
+        )
+        baseline = float_baseline(split, settings.hidden, seed, now.monitor)
+        result = _result(bench, experiment, trainer, trained, baseline, split.classes)
+        result["run_dir"] = str(now.recorder.directory)
+        now.recorder.finish("interrupted" if trained.interrupted else "completed", result)
+    return result
+
+
+def _result(
+    bench: BenchDescription,
+    experiment: ExperimentDescription,
+    trainer: Trainer,
+    trained: TrainingResult,
+    baseline: FloatBaseline,
+    classes: tuple[str, ...],
+) -> dict[str, object]:
+    totals = [crossbar.totals for crossbar in trainer.crossbars]
+    return {
+        "name": experiment.content.name,
+        "data": experiment.content.data.source,
+        "bench": bench.content.name,
+        "network": "-".join(
+            str(size)
+            for size in (
+                trainer.network.layers[0].inputs - 1,
+                *experiment.content.network.hidden,
+                len(classes),
+            )
+        ),
+        "schedule": experiment.content.training.schedule,
+        "test_accuracy": trained.test.accuracy,
+        "train_accuracy": trained.train.accuracy,
+        "float_test_accuracy": baseline.test_accuracy,
+        "float_train_accuracy": baseline.train_accuracy,
+        "digital_only_test_accuracy": trained.digital_alone,
+        "samples_per_second": trained.samples / max(trained.wall_time, 1e-9),
+        "epochs": trained.epochs,
+        "pulses": sum(one.pulses for one in totals),
+        "reads": sum(one.reads for one in totals),
+        "energy_J": sum(one.energy for one in totals),
+        "bench_time_s": sum(one.elapsed for one in totals),
+        "failed_cells": trained.failed_cells,
+        "interrupted": trained.interrupted,
+        "classes": list(classes),
+        "seed": trainer.seed,
+    }

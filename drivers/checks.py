@@ -1,0 +1,101 @@
+"""Checks of a pulse or a read against what a crossbar can do, shared by all backends."""
+
+import math
+
+import numpy as np
+
+from ..errors import CapabilityError
+from .contract import Bias, Capabilities, Floats, Pulse, level_span
+
+
+def check_pulse(pulse: Pulse, capabilities: Capabilities) -> None:
+    """Refuse a pulse that the crossbar cannot give.
+
+    Raises:
+        CapabilityError: naming the line, the value and the accepted range.
+    """
+    floating = 0
+    for side, levels, count in (
+        ("row", pulse.rows, capabilities.rows),
+        ("column", pulse.columns, capabilities.columns),
+    ):
+        if levels.shape != (count,):
+            raise CapabilityError(
+                f"a pulse needs one level for each of the {count} {side}s, got shape {levels.shape}"
+            )
+        floating += _check_levels(side, levels, capabilities)
+    if floating == capabilities.rows + capabilities.columns:
+        raise CapabilityError("every line floats, so no cell has a defined voltage; drive at least one line")
+    if capabilities.distinct_levels is not None:
+        _check_distinct(np.concatenate([pulse.rows, pulse.columns]), capabilities.distinct_levels)
+    if isinstance(pulse.repeat, bool) or int(pulse.repeat) != pulse.repeat or pulse.repeat < 1:
+        raise CapabilityError(f"repeat is {pulse.repeat!r}; a whole number of at least 1 is accepted")
+    if isinstance(pulse.width, float):
+        _check_width(pulse.width, capabilities)
+    else:
+        _check_row_widths(np.asarray(pulse.width, dtype=np.float64), capabilities)
+
+
+def check_bias(bias: Bias, capabilities: Capabilities) -> None:
+    """Refuse a read that the crossbar cannot make.
+
+    Raises:
+        CapabilityError: naming the line, the value and the accepted range.
+    """
+    if bias.orientation not in ("forward", "transposed"):
+        raise CapabilityError(f"orientation is {bias.orientation!r}; 'forward' or 'transposed' is accepted")
+    if bias.orientation == "transposed" and not capabilities.transposed_read:
+        raise CapabilityError("this bench cannot sense rows (transposed read)")
+    forward = bias.orientation == "forward"
+    side, count = ("row", capabilities.rows) if forward else ("column", capabilities.columns)
+    if bias.levels.ndim not in (1, 2) or bias.levels.shape[-1] != count or bias.levels.size == 0:
+        raise CapabilityError(
+            f"a {bias.orientation} read needs one level for each of the {count} {side}s, "
+            f"got shape {bias.levels.shape}"
+        )
+    for levels in bias.levels if bias.levels.ndim == 2 else (bias.levels,):
+        if _check_levels(side, levels, capabilities) == count:
+            raise CapabilityError(f"every driven {side} of a read floats; drive at least one")
+        if capabilities.distinct_levels is not None:
+            _check_distinct(levels, capabilities.distinct_levels)
+
+
+def _check_levels(side: str, levels: Floats, capabilities: Capabilities) -> int:
+    """Check the levels of one side; returns how many lines float."""
+    low, high, floating = level_span(levels)
+    if floating and not capabilities.floating_lines:
+        line = int(np.argmax(np.isnan(levels)))
+        raise CapabilityError(f"{side} {line} is floating; this bench cannot float lines")
+    if max(high, -low) > capabilities.voltage_range * (1 + 1e-12):
+        line = int(np.nanargmax(np.abs(levels)))
+        raise CapabilityError(
+            f"{side} {line} asks for {levels[line]:g} V; this bench drives "
+            f"{-capabilities.voltage_range:g} V to {capabilities.voltage_range:g} V"
+        )
+    return floating
+
+
+def _check_distinct(levels: Floats, most: int) -> None:
+    distinct = len(np.unique(levels[np.isfinite(levels)]))
+    if distinct > most:
+        raise CapabilityError(f"{distinct} distinct levels at once; this bench drives {most}")
+
+
+def _check_width(width: float, capabilities: Capabilities) -> None:
+    low, high = capabilities.minimum_width, capabilities.maximum_width
+    if not (math.isfinite(width) and low * (1 - 1e-9) <= width <= high * (1 + 1e-9)):
+        raise CapabilityError(f"pulse width {width:g} s; this bench gives {low:g} s to {high:g} s")
+
+
+def _check_row_widths(widths: Floats, capabilities: Capabilities) -> None:
+    if widths.ndim == 0:
+        _check_width(float(widths), capabilities)
+        return
+    if not capabilities.gate_lines:
+        raise CapabilityError("a width for each row needs gate lines (1T1R); this crossbar has none")
+    if widths.shape != (capabilities.rows,):
+        raise CapabilityError(f"{capabilities.rows} row widths are needed, got shape {widths.shape}")
+    if not (widths != 0.0).any():
+        raise CapabilityError("every gate stays closed (all row widths are 0); nothing would be pulsed")
+    for width in widths[widths != 0.0]:
+        _check_width(float(width), capabilities)

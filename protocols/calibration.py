@@ -1,0 +1,188 @@
+"""Find out, on the chip itself, how its cells switch: two levels of each cell, and P against amplitude."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..drivers.contract import Crossbar, Floats
+from ..errors import ProtocolError
+from .journal import Monitor, States
+from .mapping import CellLevels, classify, levels_from_maps, read_resistances
+from .selection import TO_AP, TO_P, row_pulse, select_pulse
+from .settings import PulseSettings, ReadSettings
+from .switching_curve import SwitchingCurve, fit_curve
+
+_STEP = 1.05
+_MOVED = 0.995
+_CEILING = 1.08
+_LINES_ACTIVE = 0.4
+"""Share of rows and of columns selected together while the curve is refined; training selects fewer lines
+than all, and the drop along the wires depends on how many."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What an experiment knows of the cells of one crossbar.
+
+    Attributes:
+        levels: the two resistances of each cell.
+        to_p: switching curve of AP -> P.
+        to_ap: switching curve of P -> AP.
+        strong: amplitude that switched every working cell, V.
+    """
+
+    levels: CellLevels
+    to_p: SwitchingCurve
+    to_ap: SwitchingCurve
+    strong: float
+
+    def curve(self, polarity: int) -> SwitchingCurve:
+        """The curve of a polarity."""
+        return self.to_p if polarity == TO_P else self.to_ap
+
+
+@dataclass(frozen=True)
+class _Step:
+    amplitude: float
+    start: Floats
+    after_reset: Floats
+    after_set: Floats
+
+
+def calibrate(
+    crossbar: Crossbar,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    probability: float,
+    rng: np.random.Generator,
+    monitor: Monitor,
+    task: str = "calibrate",
+) -> Calibration:
+    """Ramp the amplitude from below until every cell has switched both ways, then refine near `probability`.
+
+    All cells are pulsed, so whatever the chip held is gone afterwards.
+
+    Args:
+        crossbar: to be calibrated.
+        read: how to read.
+        pulse: width, and the range of amplitudes allowed.
+        probability: switching probability of one pulse that training will use.
+        rng: chooses the lines of the refining pulses.
+        monitor: shows progress.
+        task: name shown with the progress.
+
+    Raises:
+        ProtocolError: no cell switches up to `pulse.search_to`.
+    """
+    steps = _ramp(crossbar, read, pulse, monitor, task)
+    levels = levels_from_maps(steps[-1].after_set, steps[-1].after_reset)
+    to_ap = _curve(steps, levels, [(s.start, s.after_reset, 1) for s in steps])
+    to_p = _curve(steps, levels, [(s.after_reset, s.after_set, 0) for s in steps])
+    strong = min(steps[-1].amplitude * _CEILING, pulse.search_to)
+    rough = Calibration(levels, to_p, to_ap, strong)
+    return Calibration(
+        levels,
+        _refine(crossbar, read, pulse, rough, TO_P, probability, rng),
+        _refine(crossbar, read, pulse, rough, TO_AP, probability, rng),
+        strong,
+    )
+
+
+def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float) -> None:
+    """Pulse every cell once, row by row; only the cells of that row see a voltage."""
+    rows, columns = crossbar.capabilities.shape
+    every = np.ones(columns, dtype=np.bool_)
+    for row in range(rows):
+        crossbar.apply(row_pulse(row, every, polarity, amplitude, width, "half", rows))
+
+
+def _ramp(
+    crossbar: Crossbar, read: ReadSettings, pulse: PulseSettings, monitor: Monitor, task: str
+) -> list[_Step]:
+    """Reset and set all cells at rising amplitudes until nearly all of them, and no more, follow."""
+    amplitudes = _amplitudes(pulse)
+    now = read_resistances(crossbar, read.voltage, read.repeats)
+    steps: list[_Step] = []
+    shares: list[float] = []
+    for number, amplitude in enumerate(amplitudes):
+        monitor.progress(task, number, len(amplitudes), f"{amplitude * 1e3:.0f} mV")
+        pulse_all(crossbar, TO_AP, amplitude, pulse.width)
+        reset = read_resistances(crossbar, read.voltage, read.repeats)
+        pulse_all(crossbar, TO_P, amplitude, pulse.width)
+        after = read_resistances(crossbar, read.voltage, read.repeats)
+        steps.append(_Step(amplitude, now, reset, after))
+        now = after
+        with np.errstate(invalid="ignore"):
+            shares.append(float(np.mean(reset / after > 1.15)))
+        # Defective cells never follow: two steps without gain near the top end the ramp too.
+        stalled = len(shares) > 3 and shares[-1] > 0.5 and shares[-1] <= shares[-4]
+        if shares[-1] >= _MOVED or stalled:
+            break
+    monitor.progress(task, len(amplitudes), len(amplitudes))
+    if max(shares) < 0.5:
+        raise ProtocolError(
+            f"only {max(shares):.0%} of the cells switched both ways up to {amplitudes[-1]:.3g} V at "
+            f"{pulse.width:g} s; raise operation.search_to or operation.pulse_width within the limits of the "
+            "die"
+        )
+    return steps
+
+
+def _amplitudes(pulse: PulseSettings) -> Floats:
+    count = int(np.ceil(np.log(pulse.search_to / pulse.search_from) / np.log(_STEP))) + 1
+    return np.geomspace(pulse.search_from, pulse.search_to, max(count, 2))
+
+
+def _curve(steps: list[_Step], levels: CellLevels, moves: list[tuple[Floats, Floats, int]]) -> SwitchingCurve:
+    """Fit the share of cells that left the state they started from, over all steps of the ramp."""
+    switched, cells = [], []
+    working = levels.stuck < 0
+    for before, after, start in moves:
+        tested = working & (classify(before, levels.threshold) == start)
+        left = tested & (classify(after, levels.threshold) == 1 - start)
+        cells.append(int(tested.sum()))
+        switched.append(int(left.sum()))
+    amplitudes = np.array([step.amplitude for step in steps])
+    return fit_curve(amplitudes, np.array(switched, dtype=np.float64), np.array(cells, dtype=np.float64))
+
+
+def _refine(
+    crossbar: Crossbar,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    rough: Calibration,
+    polarity: int,
+    probability: float,
+    rng: np.random.Generator,
+) -> SwitchingCurve:
+    """Shift a curve to what pulses on few lines do near the probability that training asks for."""
+    curve, levels = rough.curve(polarity), rough.levels
+    rows, columns = crossbar.capabilities.shape
+    wanted = 40.0 / probability / (1.0 - probability)
+    start = 0 if polarity == TO_P else 1
+    for _ in range(2):
+        amplitude = min(curve.amplitude(probability), rough.strong)
+        switched = cells = 0
+        state: States | None = None
+        for _ in range(200):
+            if state is None or np.mean(state[levels.stuck < 0] == start) < 0.7:
+                pulse_all(crossbar, -polarity, rough.strong, pulse.width)
+                state = classify(read_resistances(crossbar, read.voltage, read.repeats), levels.threshold)
+            some_rows = rng.random(rows) < max(_LINES_ACTIVE, 1.0 / rows)
+            some_columns = rng.random(columns) < max(_LINES_ACTIVE, 1.0 / columns)
+            if not some_rows.any() or not some_columns.any():
+                continue
+            crossbar.apply(
+                select_pulse(some_rows, some_columns, polarity, amplitude, pulse.width, pulse.unselected)
+            )
+            after = classify(read_resistances(crossbar, read.voltage, read.repeats), levels.threshold)
+            tested = (levels.stuck < 0) & np.outer(some_rows, some_columns) & (state == start)
+            cells += int(tested.sum())
+            switched += int((tested & (after == 1 - start)).sum())
+            state = after
+            if cells >= wanted:
+                break
+        if cells == 0:
+            raise ProtocolError("no cell could be brought to its start state while switching was calibrated")
+        curve = curve.shifted(amplitude, switched, cells)
+    return curve

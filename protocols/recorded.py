@@ -1,0 +1,100 @@
+"""A crossbar whose every operation is recorded: a pulse before it is sent, and completed after."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..drivers.contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
+from ..errors import CapabilityError, LimitError
+from .journal import Journal
+
+
+@dataclass
+class Totals:
+    """What was spent on a crossbar: pulses, reads, energy in J, bench time in s."""
+
+    pulses: int = 0
+    reads: int = 0
+    energy: float = 0.0
+    elapsed: float = 0.0
+
+
+@dataclass
+class RecordedCrossbar:
+    """A crossbar that writes to a journal and counts what is spent.
+
+    Attributes:
+        crossbar: the crossbar behind it.
+        tile: its number on the bench.
+        journal: where operations are recorded; None records nothing.
+        totals: pulses, reads, energy and bench time so far.
+    """
+
+    crossbar: Crossbar
+    tile: int
+    journal: Journal | None = None
+    totals: Totals = field(default_factory=Totals)
+    _purpose: str = "other"
+    _epoch: int | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the crossbar behind."""
+        return self.crossbar.capabilities
+
+    @contextmanager
+    def during(self, purpose: str, epoch: int | None = None) -> Iterator[None]:
+        """Record operations within the context under this purpose and epoch."""
+        before = self._purpose, self._epoch
+        self._purpose, self._epoch = purpose, epoch
+        try:
+            yield
+        finally:
+            self._purpose, self._epoch = before
+
+    def apply(self, pulse: Pulse) -> Applied:
+        """Give a pulse; see `Crossbar.apply`. A failed record write stops the pulse from being sent."""
+        journal = self.journal
+        if journal is None:
+            applied = self.crossbar.apply(pulse)
+        else:
+            number = journal.begin_pulse(
+                self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
+            )
+            try:
+                applied = self.crossbar.apply(pulse)
+            except (LimitError, CapabilityError) as error:
+                journal.fail_pulse(number, "refused", str(error))
+                raise
+            except BaseException as error:
+                journal.fail_pulse(number, "doubtful", f"{type(error).__name__}: {error}")
+                raise
+            journal.complete_pulse(
+                number,
+                width=applied.width,
+                energy=applied.energy,
+                elapsed=applied.elapsed,
+                compliance=applied.compliance,
+                peak_current=applied.peak_current,
+            )
+        self.totals.pulses += pulse.repeat
+        self.totals.energy += applied.energy or 0.0
+        self.totals.elapsed += applied.elapsed
+        return applied
+
+    def read(self, bias: Bias) -> Reading:
+        """Read; see `Crossbar.read`."""
+        reading = self.crossbar.read(bias)
+        count = 1 if bias.levels.ndim == 1 else len(bias.levels)
+        if self.journal is not None:
+            self.journal.count_reads(
+                self.tile, self._purpose, self._epoch, count, reading.elapsed, reading.energy
+            )
+        self.totals.reads += count
+        self.totals.energy += reading.energy or 0.0
+        self.totals.elapsed += reading.elapsed
+        return reading
+
+    def safe(self) -> SafeState:
+        """All outputs off; see `Crossbar.safe`."""
+        return self.crossbar.safe()

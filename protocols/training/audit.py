@@ -1,0 +1,88 @@
+"""Requested against measured switching: maps before and after some updates of training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..journal import Journal, States
+from .coincidence import requested
+from .rule import Factor
+
+_EDGES = 10.0 ** np.arange(-6.0, 0.51, 0.5)
+_POLARITIES = (1, -1)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Cells that were asked to switch and did, summed over audits.
+
+    Attributes:
+        requested: sum of the requested probabilities.
+        cells: cells asked.
+        switched: cells that switched.
+        unasked: cells that were not asked and switched all the same (disturb).
+        resting: cells that were not asked.
+    """
+
+    requested: float
+    cells: int
+    switched: int
+    unasked: int
+    resting: int
+
+
+class Audit:
+    """Counts of one layer in one epoch, by polarity and by requested probability (half decades)."""
+
+    def __init__(self) -> None:
+        shape = (len(_POLARITIES), len(_EDGES))
+        self._requested = np.zeros(shape)
+        self._cells = np.zeros(shape, dtype=np.int64)
+        self._switched = np.zeros(shape, dtype=np.int64)
+        self._unasked = self._resting = 0
+
+    def add(self, factor: Factor, before: States, after: States, known: States) -> None:
+        """Compare the states of the layer's cells before and after an update.
+
+        Args:
+            factor: what was asked.
+            before: states (inputs, 2 outputs).
+            after: the same after the update.
+            known: 1 where both states can be trusted.
+        """
+        wanted = np.repeat(requested(factor), 2, axis=1)
+        direction = np.repeat(np.sign(np.outer(factor.rows, factor.columns)), 2, axis=1)
+        direction[:, 1::2] *= -1.0
+        target = (direction > 0.0).astype(np.int8)
+        trusted = known == 1
+        asked = trusted & (wanted > 0.0) & (before != target)
+        flipped = before != after
+        bins = np.clip(np.searchsorted(_EDGES, wanted), 0, len(_EDGES) - 1)
+        for index, polarity in enumerate(_POLARITIES):
+            chosen = asked & (target == (1 if polarity > 0 else 0))
+            self._requested[index] += np.bincount(bins[chosen], wanted[chosen], len(_EDGES))
+            self._cells[index] += np.bincount(bins[chosen], minlength=len(_EDGES))
+            self._switched[index] += np.bincount(bins[chosen & flipped], minlength=len(_EDGES))
+        resting = trusted & ~asked
+        self._resting += int(resting.sum())
+        self._unasked += int((resting & flipped).sum())
+
+    def total(self) -> Tally:
+        """Sums over polarities and bins."""
+        return Tally(
+            float(self._requested.sum()),
+            int(self._cells.sum()),
+            int(self._switched.sum()),
+            self._unasked,
+            self._resting,
+        )
+
+    def write(self, journal: Journal, tile: int, layer: int, epoch: int) -> None:
+        """Record every bin that holds cells."""
+        for index, polarity in enumerate(_POLARITIES):
+            for k in np.flatnonzero(self._cells[index]):
+                cells = int(self._cells[index, k])
+                journal.record_switching(
+                    tile, layer, epoch, polarity, float(self._requested[index, k]) / cells, cells,
+                    int(self._switched[index, k]),
+                )  # fmt: skip

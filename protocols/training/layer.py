@@ -1,0 +1,170 @@
+"""One layer of weights on a crossbar: `pair` weights, forward and transposed reads, select pulses.
+
+Weight (i, j) is two cells of row i, on columns 2j (plus) and 2j + 1 (minus): w = (s_plus - s_minus) / 2 with
+s = 1 for P and -1 for AP, so w is -1, 0 or 1.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...drivers.contract import Bias, Floats, Pulse
+from ...errors import ConfigurationError
+from ..calibration import Calibration
+from ..journal import States
+from ..mapping import ResistanceMap, classify, map_crossbar
+from ..recorded import RecordedCrossbar
+from ..selection import Flags, Scheme, select_pulse
+
+_SCALE_READS = 64
+
+
+class PairLayer:
+    """A layer of `inputs` x `outputs` pair weights in the first rows and columns of a crossbar.
+
+    Args:
+        crossbar: where the weights live; lines beyond the layer are read at 0 V and never selected.
+        inputs: rows used.
+        outputs: half of the columns used.
+        read_voltage: largest level of a read, V.
+
+    Raises:
+        ConfigurationError: the layer does not fit the tile.
+    """
+
+    def __init__(self, crossbar: RecordedCrossbar, inputs: int, outputs: int, read_voltage: float) -> None:
+        rows, columns = crossbar.capabilities.shape
+        if inputs > rows or 2 * outputs > columns:
+            raise ConfigurationError(
+                f"tile {crossbar.tile} has {rows} rows and {columns} columns; a layer of {inputs} inputs and "
+                f"{outputs} outputs in pairs needs {inputs} rows and {2 * outputs} columns; enlarge "
+                "simulated.tiles in the bench file or shrink network.hidden in the experiment file"
+            )
+        self.crossbar = crossbar
+        self.inputs, self.outputs = inputs, outputs
+        self._rows, self._columns = rows, columns
+        self._read_voltage = read_voltage
+        self._calibration: Calibration | None = None
+        self._forward_step = self._backward_step = 1.0
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was measured of the cells.
+
+        Raises:
+            ConfigurationError: the layer was not calibrated.
+        """
+        if self._calibration is None:
+            raise ConfigurationError(
+                f"tile {self.crossbar.tile} was read as weights before it was calibrated"
+            )
+        return self._calibration
+
+    @property
+    def current_steps(self) -> tuple[float, float]:
+        """Conductance in S that stands for weight 1, in forward and in transposed reads."""
+        return self._forward_step, self._backward_step
+
+    def calibrate(self, calibration: Calibration, rng: np.random.Generator) -> None:
+        """Find the scale from current to weight by reading this very chip.
+
+        Random inputs are read and compared with what the mapped states say; the slope absorbs the drop
+        along the wires with many lines active.
+        """
+        self._calibration = calibration
+        self._forward_step = self._backward_step = calibration.levels.conductance_step
+        weights = self.weights_of(self.map().state)
+        for forward in (True, False):
+            signals = rng.uniform(-1.0, 1.0, (_SCALE_READS, self.inputs if forward else self.outputs))
+            wanted = signals @ (weights if forward else weights.T)
+            read = self.forward(signals) if forward else self.backward(signals)
+            power = float((wanted * wanted).sum())
+            slope = float((wanted * read).sum()) / power if power > 0.0 else 1.0
+            if slope > 0.1:
+                if forward:
+                    self._forward_step *= slope
+                else:
+                    self._backward_step *= slope
+
+    def resume(self, calibration: Calibration, steps: tuple[float, float]) -> None:
+        """Take up what was measured of this very crossbar earlier."""
+        self._calibration = calibration
+        self._forward_step, self._backward_step = steps
+
+    def forward(self, signals: Floats) -> Floats:
+        """x W in units of one weight, read through the crossbar.
+
+        Args:
+            signals: (inputs,) or (reads, inputs); each read is scaled to the full read range.
+        """
+        levels, scale = self._levels(signals, self.inputs, self._rows)
+        currents = self.crossbar.read(Bias(levels)).currents
+        used = currents[..., : 2 * self.outputs]
+        return (used[..., 0::2] - used[..., 1::2]) * (scale / (self._forward_step * self._read_voltage))
+
+    def backward(self, errors: Floats) -> Floats:
+        """W d in units of one weight, read through the crossbar with the columns driven.
+
+        Args:
+            errors: (outputs,) or (reads, outputs).
+        """
+        pairs = np.repeat(errors, 2, axis=-1)
+        pairs[..., 1::2] *= -1.0
+        levels, scale = self._levels(pairs, 2 * self.outputs, self._columns)
+        currents = self.crossbar.read(Bias(levels, "transposed")).currents
+        return currents[..., : self.inputs] * (scale / (self._backward_step * self._read_voltage))
+
+    def map(self) -> ResistanceMap:
+        """Resistance and state of every cell of the crossbar."""
+        return map_crossbar(self.crossbar, self._read_voltage, threshold=self.calibration.levels.threshold)
+
+    def weights_of(self, state: States) -> Floats:
+        """Weights (inputs, outputs) of a map of states; an unreadable cell counts as AP."""
+        sign = np.where(state[: self.inputs, : 2 * self.outputs] == 1, 1.0, -1.0)
+        return 0.5 * (sign[:, 0::2] - sign[:, 1::2])
+
+    def states_of(self, resistance: Floats) -> States:
+        """States of a map of resistances, by the threshold of each cell."""
+        return classify(resistance, self.calibration.levels.threshold)
+
+    def used(self) -> Flags:
+        """Which cells of the crossbar hold weights, (rows, columns)."""
+        flags = np.zeros((self._rows, self._columns), dtype=np.bool_)
+        flags[: self.inputs, : 2 * self.outputs] = True
+        return flags
+
+    def padded(self, state: States) -> States:
+        """States of this layer's cells, taken from another tile's map, in the shape of this crossbar.
+
+        Raises:
+            ConfigurationError: the map is smaller than the layer.
+        """
+        used = self.inputs, 2 * self.outputs
+        if state.shape[0] < used[0] or state.shape[1] < used[1]:
+            raise ConfigurationError(
+                f"stored states of shape {state.shape} hold no layer of {used[0]} rows and {used[1]} columns"
+            )
+        whole = np.full((self._rows, self._columns), -1, dtype=np.int8)
+        whole[: used[0], : used[1]] = state[: used[0], : used[1]]
+        return whole
+
+    def select(
+        self, rows: Flags, columns: Flags, polarity: int, amplitude: float, width: float, scheme: Scheme
+    ) -> Pulse:
+        """A pulse for chosen inputs (inputs,) and cell columns (2 outputs,)."""
+        return select_pulse(
+            _padded(rows, self._rows), _padded(columns, self._columns), polarity, amplitude, width, scheme
+        )
+
+    def _levels(self, signals: Floats, used: int, lines: int) -> tuple[Floats, Floats]:
+        """Line levels for signals, and the factor that undoes their scaling to the read range."""
+        largest = np.abs(signals).max(axis=-1, keepdims=True)
+        largest = np.where(largest > 0.0, largest, 1.0)
+        levels = np.zeros((*signals.shape[:-1], lines))
+        levels[..., :used] = signals * (self._read_voltage / largest)
+        return levels, largest
+
+
+def _padded(flags: Flags, size: int) -> NDArray[np.bool_]:
+    whole = np.zeros(size, dtype=np.bool_)
+    whole[: len(flags)] = flags
+    return whole

@@ -1,0 +1,62 @@
+"""Settings of training in situ."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Schedule = Literal["momentum", "per-sample"]
+
+
+@dataclass(frozen=True)
+class CoincidenceSettings:
+    """The `coincidence` encoding.
+
+    Attributes:
+        probability: switching probability p0 of a cell that sees one full select pulse.
+        slots: chances K that rows and columns get to fire in one update, >= 1.
+    """
+
+    probability: float = 0.05
+    slots: int = 1
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a network is trained; the words are those of the rule in docs/training.md.
+
+    Attributes:
+        hidden: units of each hidden layer.
+        schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer) or "per-sample" (none).
+        epochs: passes over the training part.
+        rate: eta, wanted switching probability of a unit row signal times a unit column signal.
+        margin: a sample whose score leads by more leaves the chip alone.
+        memory: lambda, what momentum keeps from one update to the next.
+        period: T, violators between two updates of momentum.
+        rank: r, leading directions followed by momentum.
+        threshold: entries of row and column signals below this share of the largest are dropped.
+        hidden_gain: g1, slope of the hidden activation.
+        output_gain: g2, scale of the outputs.
+        digital_rate: learning rate of the digital biases; 0 switches them off.
+        annealing: rates fall as (1 - epoch/epochs)^annealing.
+        encoding: how wanted probabilities become pulses.
+        pocket: keep the best state on the training part and restore it at the end.
+        audit_every: updates between two that are checked by maps before and after; 0 for none.
+        digital_alone: also train the digital parts alone, on the chip as it came, and report what they reach.
+    """
+
+    hidden: tuple[int, ...]
+    schedule: Schedule = "momentum"
+    epochs: int = 200
+    rate: float = 0.003
+    margin: float = 2.0
+    memory: float = 0.99
+    period: int = 1
+    rank: int = 1
+    threshold: float = 0.0
+    hidden_gain: float = 1.0
+    output_gain: float = 1.5
+    digital_rate: float = 0.003
+    annealing: float = 1.0
+    encoding: CoincidenceSettings = field(default_factory=CoincidenceSettings)
+    pocket: bool = True
+    audit_every: int = 50
+    digital_alone: bool = False

@@ -1,0 +1,97 @@
+"""One update of one layer: the pulses of a factor, audited now and then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..journal import States
+from ..settings import PulseSettings
+from .audit import Audit
+from .coincidence import firing, phases
+from .layer import PairLayer
+from .rule import Factor
+from .settings import CoincidenceSettings
+
+
+@dataclass
+class UpdateCounts:
+    """What the updates of an epoch came to: updates asked, clipped by the encoding, pulses sent."""
+
+    updates: int = 0
+    clipped: int = 0
+    pulses: int = 0
+
+
+class Updater:
+    """Sends the pulses of factors to one layer.
+
+    Args:
+        layer: calibrated.
+        encoding: of probabilities into pulses.
+        pulse: width, highest amplitude and bias of unselected lines.
+        audit_every: updates between two audits; 0 for none.
+        rng: fires rows and columns.
+    """
+
+    def __init__(
+        self,
+        layer: PairLayer,
+        encoding: CoincidenceSettings,
+        pulse: PulseSettings,
+        audit_every: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._layer, self._encoding, self._pulse = layer, encoding, pulse
+        self._audit_every, self._rng = audit_every, rng
+        self._amplitude = {
+            polarity: min(layer.calibration.curve(polarity).amplitude(encoding.probability), pulse.search_to)
+            for polarity in (1, -1)
+        }
+        self._since_audit = 0
+        self.audit = Audit()
+        self.counts = UpdateCounts()
+
+    def begin_epoch(self) -> None:
+        """Start new counts."""
+        self.audit = Audit()
+        self.counts = UpdateCounts()
+
+    def update(self, factor: Factor, epoch: int) -> None:
+        """Send the pulses of one factor, in up to four sign phases a slot."""
+        chances = firing(factor, self._encoding)
+        if chances is None:
+            return
+        self.counts.updates += 1
+        self.counts.clipped += int(chances.clipped)
+        self._since_audit += 1
+        audited = 0 < self._audit_every <= self._since_audit
+        before = self._states(epoch) if audited else None
+        with self._layer.crossbar.during("train", epoch):
+            for phase in phases(factor, chances, self._encoding, self._rng):
+                self._layer.crossbar.apply(
+                    self._layer.select(
+                        phase.rows,
+                        phase.columns,
+                        phase.polarity,
+                        self._amplitude[phase.polarity],
+                        self._pulse.width,
+                        self._pulse.unselected,
+                    )
+                )
+                self.counts.pulses += 1
+        if before is not None:
+            self._since_audit = 0
+            after = self._states(epoch)
+            working = self._layer.calibration.levels.stuck < 0
+            used = self._layer.inputs, 2 * self._layer.outputs
+            known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
+            self.audit.add(
+                factor,
+                before[: used[0], : used[1]],
+                after[: used[0], : used[1]],
+                known[: used[0], : used[1]],
+            )
+
+    def _states(self, epoch: int) -> States:
+        with self._layer.crossbar.during("audit", epoch):
+            return self._layer.map().state

@@ -1,0 +1,7 @@
+"""Array types of the simulator."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+States = NDArray[np.int8]
