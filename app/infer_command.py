@@ -12,11 +12,11 @@ from ..protocols.data import BUILT_IN, DataSet, Labels, load_data, split_indices
 from ..protocols.inference import deploy
 from ..protocols.training.loop import record_tiles
 from ..protocols.training.scores import confusion, evaluate
-from ..records.index import find_run
+from ..records.index import find_run, list_runs
 from ..records.manifest import Manifest
 from ..records.reader import RunReader
 from .experiment_file import ExperimentFile, data_source, operation_settings
-from .network_file import StoredNetwork, load_network
+from .network_file import NETWORK_FILE, StoredNetwork, load_network
 from .session import BENCH, EXPERIMENT, session
 
 
@@ -50,7 +50,7 @@ def infer(
     Returns:
         The result as JSON goes, and the predicted class of every sample.
     """
-    directory = find_run(runs, run)
+    directory = _last_trained(runs) if run == "last" else find_run(runs, run)
     with RunReader(directory) as reader:
         manifest = reader.manifest
     stored = load_network(directory)
@@ -90,6 +90,14 @@ def infer(
         }
         now.recorder.finish("completed", result)
     return result, [stored.classes[one] for one in score.predicted]
+
+
+def _last_trained(runs: Path) -> Path:
+    """The newest run that holds a trained network."""
+    for entry in list_runs(runs):
+        if (entry.directory / NETWORK_FILE).exists():
+            return entry.directory
+    raise RecordError(f"{runs}: no run with a trained network; `mtjloop train BENCH EXPERIMENT` makes one")
 
 
 def _bench_of(manifest: Manifest) -> BenchDescription:

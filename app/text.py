@@ -133,7 +133,7 @@ def print_runs(entries: Sequence[RunEntry], root: Path) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("run", "started (UTC)", "seed", "test accuracy", "outcome"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=heading != "outcome")
     for entry in entries:
         manifest = entry.manifest
         if manifest is None:

@@ -104,11 +104,13 @@ class Applied:
 
     @property
     def peak_current(self) -> float | None:
-        """Largest magnitude of any line current, A, or None if none is known."""
+        """Largest magnitude of any line current, A; None if none is known, NaN if one is no number."""
         peaks = []
         for currents in (self.row_currents, self.column_currents):
             if currents is not None:
-                low, high, _ = level_span(currents)
+                low, high, unknown = level_span(currents)
+                if unknown:
+                    return float("nan")
                 peaks.append(max(high, -low))
         return max(peaks, default=None)
 
@@ -214,6 +216,6 @@ def device_voltage_bound(pulse: Pulse) -> float:
     A floating line settles between the driven ones, so it never widens the spread. A cell that sees
     ground through an idle instrument is covered because 0 V counts as driven.
     """
-    row_low, row_high, _ = level_span(pulse.rows)
-    column_low, column_high, _ = level_span(pulse.columns)
+    row_low, row_high, _ = level_span(pulse.rows.ravel())
+    column_low, column_high, _ = level_span(pulse.columns.ravel())
     return max(row_high, column_high) - min(row_low, column_low)

@@ -55,7 +55,7 @@ def fit_curve(amplitudes: Floats, switched: Floats, cells: Floats) -> SwitchingC
         raise ProtocolError(
             f"{int(switched.sum())} of {int(cells.sum())} cells switched between {amplitudes.min():.3g} V "
             f"and {amplitudes.max():.3g} V, too few or too many to find the slope; widen "
-            "operation.search_from and operation.search_to, or change operation.pulse_width, in the bench file"
+            "operation.search_from and operation.search_to, or change operation.pulse_width (bench file)"
         )
     centre = float(np.average(amplitudes, weights=np.minimum(switched, cells - switched) + 0.1))
 

@@ -1,6 +1,7 @@
 """Numbers for people."""
 
 import pytest
+
 from mtjloop.app.format import count, duration, percent, quantity
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mtjloop.errors import RecordError
 from mtjloop.records.event_file import EventFile
 from mtjloop.records.index import find_run, list_runs, new_run_id

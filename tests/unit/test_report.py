@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from mtjloop.app.report import figures
 from mtjloop.app.report.evidence import gather, shown_maps, switching_bins
 from mtjloop.app.report.intervals import wilson
@@ -19,7 +21,6 @@ from mtjloop.records.manifest import Configuration
 from mtjloop.records.reader import RunReader
 from mtjloop.records.run import RunRecorder
 from mtjloop.records.values import SwitchingRecord
-from scipy import stats
 
 HOSTILE = '<script>alert("x")</script> & $\\bad{$ 磁 \x07'
 VOID = {"meta", "img", "br", "link", "hr", "input"}

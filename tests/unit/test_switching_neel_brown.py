@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from mtjloop.errors import MtjloopError
 from mtjloop.sim.switching import (
     LawName,
