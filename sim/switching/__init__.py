@@ -5,6 +5,8 @@ factor Delta = E_b/kT, and time tau = t alpha gamma mu0 H_k/(1 + alpha^2). See d
 """
 
 from .arguments import ArgumentError
+from .asymptotes import escape_rate, overdrive_error, thermal_probability, thermal_rate
+from .direct import Solution, extrapolated, solve_fokker_planck
 from .law import LAW_NAMES, Law, LawName, equivalent_time_at, log_hazard_at, make_law, probability_at
 from .probability import equivalent_time, log_hazard, switching_probability
 
@@ -13,11 +15,18 @@ __all__ = [
     "ArgumentError",
     "Law",
     "LawName",
+    "Solution",
     "equivalent_time",
     "equivalent_time_at",
+    "escape_rate",
+    "extrapolated",
     "log_hazard",
     "log_hazard_at",
     "make_law",
+    "overdrive_error",
     "probability_at",
+    "solve_fokker_planck",
     "switching_probability",
+    "thermal_probability",
+    "thermal_rate",
 ]

@@ -1,0 +1,137 @@
+"""The Fokker-Planck law of one device from the tables: compiled, no Python objects.
+
+The tables hold the forward hazard X; the closed-form equilibrium occupancy P_eq turns it into a probability,
+P = P_eq (1 - exp(-X/P_eq)), so that P stops at the occupancy a lasting drive really leaves (1/2 at rest).
+Below half of the critical overdrive into the initial state, i < -(1 - h)/2, P is the thermal tail beyond x = -h and
+follows P_eq; the relaxation toward it is then taken from that edge of the "hold" table.
+"""
+
+import math
+
+from ...compiled import kernel
+from .equilibrium import equilibrium_log_odds
+from .table import Table, log_forward_at
+
+CERTAIN = 45.0
+"""Log odds from which the equilibrium occupancy counts as 1."""
+
+
+@kernel
+def fokker_planck_log_hazard(
+    switch: Table, hold: Table, overdrive: float, reduced_time: float, delta: float, field: float
+) -> float:
+    """ln(-ln(1 - P)) of one device; -inf at zero time, NaN for NaN. Compiled."""
+    check = overdrive + reduced_time + delta + field
+    if check != check:
+        return check
+    if reduced_time <= 0.0:
+        return -math.inf
+    log_forward = _log_forward(switch, hold, overdrive, reduced_time, delta, field)
+    if _surely_switches(overdrive, delta, field):
+        return log_forward
+    log_odds = equilibrium_log_odds(overdrive, delta, field)
+    log_occupancy = -_log1p_exp(-log_odds)
+    relaxed = math.exp(log_forward - _log_occupancy_of_table(overdrive, delta, field, log_occupancy))
+    log_p = log_occupancy + math.log(-math.expm1(-relaxed))
+    if log_p < -30.0:
+        return log_p
+    if log_p < -0.7:
+        return math.log(-math.log1p(-math.exp(log_p)))
+    remaining = math.exp(-_log1p_exp(log_odds)) + math.exp(log_occupancy - relaxed)
+    return math.log(-math.log(remaining))
+
+
+@kernel
+def fokker_planck_equivalent_time(
+    switch: Table, hold: Table, log_hazard: float, overdrive: float, delta: float, field: float
+) -> float:
+    """Reduced time with the given ln(-ln(1 - P)); inf where P stays below that for ever. Compiled."""
+    check = log_hazard + overdrive + delta + field
+    if check != check:
+        return check
+    if log_hazard == -math.inf:
+        return 0.0
+    target = log_hazard
+    if not _surely_switches(overdrive, delta, field):
+        log_odds = equilibrium_log_odds(overdrive, delta, field)
+        log_occupancy = -_log1p_exp(-log_odds)
+        hazard = math.exp(log_hazard)
+        if hazard < 0.5:
+            log_p = log_hazard if hazard < 1e-14 else math.log(-math.expm1(-hazard))
+            if log_p >= log_occupancy:
+                return math.inf
+            relaxed = -math.log1p(-math.exp(log_p - log_occupancy))
+        else:
+            gap = math.exp(-hazard) - math.exp(-_log1p_exp(log_odds))
+            if gap <= 0.0:
+                return math.inf
+            relaxed = log_occupancy - math.log(gap)
+        if relaxed <= 0.0:
+            return 0.0
+        target = math.log(relaxed) + _log_occupancy_of_table(overdrive, delta, field, log_occupancy)
+    return _time_of_log_forward(switch, hold, target, overdrive, delta, field)
+
+
+@kernel
+def _time_of_log_forward(
+    switch: Table, hold: Table, target: float, overdrive: float, delta: float, field: float
+) -> float:
+    """Invert ln X(ln tau), increasing with tau, by the Illinois variant of false position."""
+    table = switch if overdrive >= 0.0 else hold
+    low, high = math.log(table.time_first), math.log(table.time_last)
+    below = _log_forward(switch, hold, overdrive, table.time_first, delta, field) - target
+    above = _log_forward(switch, hold, overdrive, table.time_last, delta, field) - target
+    if below >= 0.0:
+        return math.exp(low - below)
+    if above <= 0.0:
+        return math.exp(high - above)
+    side = 0
+    for _ in range(100):
+        middle = low + (high - low) * below / (below - above)
+        if not low < middle < high:
+            middle = 0.5 * (low + high)
+        value = _log_forward(switch, hold, overdrive, math.exp(middle), delta, field) - target
+        if abs(value) < 1e-10 or high - low < 1e-12:
+            return math.exp(middle)
+        if value < 0.0:
+            low, below = middle, value
+            if side == -1:
+                above *= 0.5
+            side = -1
+        else:
+            high, above = middle, value
+            if side == 1:
+                below *= 0.5
+            side = 1
+    return math.exp(0.5 * (low + high))
+
+
+@kernel
+def _log_forward(
+    switch: Table, hold: Table, overdrive: float, reduced_time: float, delta: float, field: float
+) -> float:
+    if overdrive >= 0.0:
+        return log_forward_at(switch, overdrive / (1.0 + field), reduced_time, delta, field)
+    return log_forward_at(hold, min(-overdrive / (1.0 - field), 0.5), reduced_time, delta, field)
+
+
+@kernel
+def _log_occupancy_of_table(overdrive: float, delta: float, field: float, log_occupancy: float) -> float:
+    """ln P_eq at the drive that the table was entered with: the edge of "hold" for a stronger hold."""
+    edge = -0.5 * (1.0 - field)
+    if overdrive >= edge:
+        return log_occupancy
+    return -_log1p_exp(-equilibrium_log_odds(edge, delta, field))
+
+
+@kernel
+def _surely_switches(overdrive: float, delta: float, field: float) -> bool:
+    """Whether P_eq is 1 to double precision: what stays in the well or below the barrier is negligible."""
+    wells = 4.0 * (overdrive - field)
+    barrier = (1.0 - field) * (1.0 - field + 2.0 * overdrive)
+    return delta * min(wells, barrier) > CERTAIN
+
+
+@kernel
+def _log1p_exp(x: float) -> float:
+    return x if x > 36.0 else math.log1p(math.exp(x))
