@@ -2,8 +2,8 @@
 
 The tables hold the forward hazard X; the closed-form equilibrium occupancy P_eq turns it into a probability,
 P = P_eq (1 - exp(-X/P_eq)), so that P stops at the occupancy a lasting drive really leaves (1/2 at rest).
-Below half of the critical overdrive into the initial state, i < -(1 - h)/2, P is the thermal tail beyond x = -h and
-follows P_eq; the relaxation toward it is then taken from that edge of the "hold" table.
+Below half of the critical overdrive into the initial state, i < -(1 - h)/2, P is the thermal tail beyond
+x = -h and follows P_eq; the relaxation toward it is then taken from that edge of the "hold" table.
 """
 
 import math

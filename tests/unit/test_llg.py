@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from mtjloop.sim.llg import simulate
 from mtjloop.sim.switching import solve_fokker_planck
 
