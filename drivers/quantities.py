@@ -4,14 +4,13 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-_PREFIX = {
-    "": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3,
-    "k": 1e3, "M": 1e6, "G": 1e9,
-}  # fmt: skip
+_PREFIX = {"": 0, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9}
+"""Powers of ten."""
 _UNITS: dict[str, tuple[str, ...]] = {
     "voltage": ("V",),
     "time": ("s",),
@@ -27,7 +26,7 @@ _EXAMPLE = {
     "current": "1 mA", "energy": "2 uJ", "temperature": "300 K", "flux density": "300 mT",
     "fraction": "4.4 %",
 }  # fmt: skip
-_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S+)")
+_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s.]\S*)")
 
 
 def parse_quantity(value: object, kind: str) -> float:
@@ -47,19 +46,19 @@ def parse_quantity(value: object, kind: str) -> float:
     match = _PATTERN.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"found {value!r}; {wanted} is accepted")
-    number, unit = float(match[1]), match[2]
-    scale = _scale(unit, kind)
-    if scale is None:
+    number, unit = match[1], match[2]
+    power = _power_of_ten(unit, kind)
+    if power is None:
         raise ValueError(f"found {value!r}, whose unit {unit!r} is no unit of {kind}; {wanted} is accepted")
-    result = number * scale
+    result = float(Decimal(number).scaleb(power))  # decimal, so that 4.4 % is 0.044 to the last bit
     if not math.isfinite(result):
         raise ValueError(f"found {value!r}, which is not finite; {wanted} is accepted")
     return result
 
 
-def _scale(unit: str, kind: str) -> float | None:
+def _power_of_ten(unit: str, kind: str) -> int | None:
     if kind == "fraction":
-        return 0.01 if unit == "%" else None
+        return -2 if unit == "%" else None
     for base in _UNITS[kind]:
         if unit.endswith(base) and unit.removesuffix(base) in _PREFIX:
             return _PREFIX[unit.removesuffix(base)]

@@ -48,15 +48,15 @@ class TrainingSettings:
     epochs: int = 200
     rate: float = 0.003
     margin: float = 2.0
-    memory: float = 0.99
+    memory: float = 0.97
     period: int = 1
     rank: int = 1
-    threshold: float = 0.0
+    threshold: float = 0.3
     hidden_gain: float = 1.0
     output_gain: float = 1.5
-    digital_rate: float = 0.003
+    digital_rate: float = 0.01
     annealing: float = 1.0
     encoding: CoincidenceSettings = field(default_factory=CoincidenceSettings)
     pocket: bool = True
-    audit_every: int = 50
+    audit_every: int = 20
     digital_alone: bool = False
