@@ -13,8 +13,9 @@ from .settings import PulseSettings, ReadSettings
 from .switching_curve import SwitchingCurve, fit_curve
 
 _STEP = 1.05
-_MOVED = 0.995
 _CEILING = 1.08
+_PATIENCE = 4
+"""Steps without gain after which cells that do not follow count as stuck."""
 _LINES_ACTIVE = 0.4
 """Share of rows and of columns selected together while the curve is refined; training selects fewer lines
 than all, and the drop along the wires depends on how many."""
@@ -74,11 +75,11 @@ def calibrate(
     Raises:
         ProtocolError: no cell switches up to `pulse.search_to`.
     """
-    steps = _ramp(crossbar, read, pulse, monitor, task)
-    levels = levels_from_maps(steps[-1].after_set, steps[-1].after_reset)
+    steps, enough = _ramp(crossbar, read, pulse, monitor, task)
+    levels = levels_from_maps(enough.after_set, enough.after_reset)
     to_ap = _curve(steps, levels, [(s.start, s.after_reset, 1) for s in steps])
     to_p = _curve(steps, levels, [(s.after_reset, s.after_set, 0) for s in steps])
-    strong = min(steps[-1].amplitude * _CEILING, pulse.search_to)
+    strong = min(enough.amplitude * _CEILING, pulse.search_to)
     rough = Calibration(levels, to_p, to_ap, strong)
     return Calibration(
         levels,
@@ -98,8 +99,12 @@ def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float)
 
 def _ramp(
     crossbar: Crossbar, read: ReadSettings, pulse: PulseSettings, monitor: Monitor, task: str
-) -> list[_Step]:
-    """Reset and set all cells at rising amplitudes until nearly all of them, and no more, follow."""
+) -> tuple[list[_Step], _Step]:
+    """Reset and set all cells at rising amplitudes until all of them, or no more, follow.
+
+    Returns:
+        All steps, and the first one at which as many cells followed as ever did.
+    """
     amplitudes = _amplitudes(pulse)
     now = read_resistances(crossbar, read.voltage, read.repeats)
     steps: list[_Step] = []
@@ -114,9 +119,9 @@ def _ramp(
         now = after
         with np.errstate(invalid="ignore"):
             shares.append(float(np.mean(reset / after > 1.15)))
-        # Defective cells never follow: two steps without gain near the top end the ramp too.
-        stalled = len(shares) > 3 and shares[-1] > 0.5 and shares[-1] <= shares[-4]
-        if shares[-1] >= _MOVED or stalled:
+        best = int(np.argmax(shares))
+        # Defective cells never follow, so some steps without gain end the ramp too.
+        if shares[best] == 1.0 or (shares[best] >= 0.5 and number - best >= _PATIENCE):
             break
     monitor.progress(task, len(amplitudes), len(amplitudes))
     if max(shares) < 0.5:
@@ -125,7 +130,7 @@ def _ramp(
             f"{pulse.width:g} s; raise operation.search_to or operation.pulse_width within the limits of the "
             "die"
         )
-    return steps
+    return steps, steps[int(np.argmax(shares))]
 
 
 def _amplitudes(pulse: PulseSettings) -> Floats:

@@ -15,7 +15,7 @@ class CoincidenceSettings:
         slots: chances K that rows and columns get to fire in one update, >= 1.
     """
 
-    probability: float = 0.05
+    probability: float = 0.5
     slots: int = 1
 
 
