@@ -1,0 +1,271 @@
+"""Training through the contract: what is read, what is learned, what stays the same, how it stops."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtjloop.app.init_command import template
+from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
+from mtjloop.drivers.contract import Crossbar
+from mtjloop.drivers.yaml_file import parse_yaml
+from mtjloop.errors import ConfigurationError
+from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.data import Split, load_data, split_data
+from mtjloop.protocols.inference import KnownLayer, deploy
+from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.training.baseline import float_baseline
+from mtjloop.protocols.training.layer import PairLayer
+from mtjloop.protocols.training.loop import Trainer, TrainingResult, layer_sizes, record_tiles
+from mtjloop.protocols.training.network import softmax
+from mtjloop.protocols.training.scores import confusion, evaluate
+from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.records.reader import RunReader
+from mtjloop.records.run import RunRecorder
+
+READ = ReadSettings(0.1)
+PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
+SETTINGS = TrainingSettings(hidden=(4,), epochs=8)
+
+
+def tiles(
+    shapes: Sequence[tuple[int, int]], kind: str = "passive", seed: int = 0, noise: str = "20 nA"
+) -> tuple[Crossbar, ...]:
+    wanted = ", ".join(f"{{rows: {rows}, columns: {columns}}}" for rows, columns in shapes)
+    text = f"name: t\nbackend: simulated\nsimulated:\n  kind: {kind}\n  tiles: [{wanted}]\n"
+    text += f"  electronics: {{read_noise: {noise}}}\n"
+    text += "limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}\n"
+    content = parse_yaml(text, "bench.yaml", BenchFile)
+    return open_bench(BenchDescription(Path("bench.yaml"), text, content), seed).crossbars
+
+
+@pytest.fixture(scope="module")
+def iris() -> Split:
+    return split_data(load_data("iris"), 0.3, "per-feature", 0)
+
+
+def train(
+    split: Split, settings: TrainingSettings = SETTINGS, seed: int = 0, kind: str = "passive", **more: Any
+) -> tuple[Trainer, TrainingResult]:
+    shapes = [
+        (rows, 2 * columns)
+        for rows, columns in layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+    ]
+    trainer = Trainer(
+        tiles(shapes, kind, seed, more.get("noise", "20 nA")),
+        split,
+        READ,
+        PULSE,
+        settings,
+        seed,
+        more.get("journal"),
+        more.get("monitor", SilentMonitor()),
+    )
+    return trainer, trainer.run()
+
+
+def test_a_layer_reads_its_weights_both_ways(ideal: Callable[..., Any]) -> None:
+    """Through an ideal crossbar the read is the product with the weights told from a map."""
+    crossbar = RecordedCrossbar(ideal(7, 10), 0)
+    layer = PairLayer(crossbar, 5, 4, 0.1)
+    rng = np.random.default_rng(0)
+    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights_of(layer.map().state)
+    assert set(np.unique(weights)) <= {-1.0, 0.0, 1.0}
+    x, d = rng.standard_normal((3, 5)), rng.standard_normal(4)
+    # Rows and columns beyond the layer hold cells of unknown state at 0 V and must not matter.
+    assert layer.forward(x) == pytest.approx(x @ weights, abs=1e-9)
+    assert layer.forward(x[0]) == pytest.approx(x[0] @ weights, abs=1e-9)
+    assert layer.backward(d) == pytest.approx(weights @ d, abs=1e-9)
+
+
+def test_the_scale_is_found_on_a_chip_with_wires() -> None:
+    crossbar = RecordedCrossbar(tiles([(20, 16)])[0], 0)
+    layer = PairLayer(crossbar, 20, 8, 0.1)
+    rng = np.random.default_rng(0)
+    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights_of(layer.map().state)
+    x = rng.uniform(-1, 1, (200, 20))
+    read = layer.forward(x)
+    wanted = x @ weights
+    assert (read * wanted).sum() / (wanted**2).sum() == pytest.approx(1.0, abs=0.02)
+    # What is left is the spread of the resistances, which makes every weight a little different.
+    assert np.corrcoef(read.ravel(), wanted.ravel())[0, 1] > 0.9
+
+
+def test_backward_is_the_gradient_of_the_scores(iris: Split) -> None:
+    """Transposed reads against numerical differences of forward reads, on a noise-free read."""
+    trainer, _ = train(iris, replace(SETTINGS, epochs=1, hidden=(4, 5)))
+    network = trainer.network
+    part = network.digital.hidden[0]
+    features = iris.train_x[0]
+    direction = np.array([1.0, -0.5, 0.25])
+    errors = network.backward(network.forward(features), direction)
+    step, slope = 0.05, np.empty(4)
+    for unit in range(4):
+        ends = []
+        for sign in (1.0, -1.0):
+            bias = part.bias.copy()
+            bias[unit] += sign * step
+            moved = replace(network.digital, hidden=(replace(part, bias=bias), network.digital.hidden[1]))
+            kept, network.digital = network.digital, moved
+            # Hidden activations enter the error without the gains that follow, which are common factors.
+            ends.append(network.forward(features).scores @ direction)
+            network.digital = kept
+        slope[unit] = (ends[0] - ends[1]) / (2 * step)
+    assert np.corrcoef(errors[0], slope)[0, 1] > 0.9
+
+
+def test_training_learns(iris: Split) -> None:
+    _, result = train(iris, replace(SETTINGS, epochs=40))
+    assert result.train.accuracy > 0.9
+    assert result.failed_cells == 0
+    assert result.samples == 40 * len(iris.train_x)
+
+
+@pytest.mark.parametrize("schedule", ["momentum", "per-sample"])
+@pytest.mark.parametrize("kind", ["passive", "1T1R"])
+def test_both_schedules_and_kinds_beat_chance(iris: Split, schedule: Any, kind: str) -> None:
+    _, result = train(iris, replace(SETTINGS, epochs=20, schedule=schedule), kind=kind)
+    assert result.train.accuracy > 0.7
+
+
+def test_same_seed_same_states_another_seed_others(iris: Split) -> None:
+    settings = replace(SETTINGS, epochs=3)
+    first, again, other = (train(iris, settings, seed)[1].network.states for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_audits_change_no_switching(iris: Split) -> None:
+    """Extra reads shift nothing: draws are keyed by pulse. Without read noise the states are the same."""
+    settings = replace(SETTINGS, epochs=2, pocket=False)
+    often, often_result = train(iris, replace(settings, audit_every=5), noise="0 A")
+    never, never_result = train(iris, replace(settings, audit_every=0), noise="0 A")
+    assert often.crossbars[0].totals.reads > never.crossbars[0].totals.reads
+    assert often.crossbars[0].totals.pulses == never.crossbars[0].totals.pulses
+    for a, b in zip(often_result.network.states, never_result.network.states, strict=True):
+        assert (a == b).all()
+
+
+def test_the_pocket_restores_the_best_epoch_on_the_training_part(iris: Split, tmp_path: Path) -> None:
+    with recorder(tmp_path) as journal:
+        _, result = train(iris, replace(SETTINGS, epochs=12), journal=journal)
+        directory = journal.directory
+        journal.finish("completed", {})
+    with RunReader(directory) as reader:
+        metrics = reader.metrics()
+        best = metrics["train_accuracy"][1].max()
+        after = {record.tile: record.state for record in reader.maps("after")}
+    assert result.train.accuracy == pytest.approx(best, abs=0.03)
+    assert all((after[k] == state).all() for k, state in enumerate(result.network.states))
+
+
+def test_what_is_recorded_adds_up(iris: Split, tmp_path: Path) -> None:
+    with recorder(tmp_path) as journal:
+        trainer, _ = train(iris, replace(SETTINGS, epochs=6, audit_every=4), journal=journal)
+        directory = journal.directory
+        journal.finish("completed", {})
+    with RunReader(directory) as reader:
+        pulses, reads = reader.pulse_totals(), reader.read_totals()
+        for number, crossbar in enumerate(trainer.crossbars):
+            totals = crossbar.totals
+            mine = [one for one in pulses if one.tile == number]
+            assert sum(one.repeats for one in mine) == totals.pulses
+            assert sum(one.count for one in reads if one.tile == number) == totals.reads
+            energy = sum(one.energy or 0.0 for one in mine)
+            energy += sum(one.energy or 0.0 for one in reads if one.tile == number)
+            assert energy == pytest.approx(totals.energy, rel=1e-9)
+        assert {"before", "after"} <= {record.label for record in reader.maps()}
+        assert reader.arrays()["confusion"].sum() == len(iris.test_y)
+        switching = reader.switching()
+        assert switching
+        assert all(0 <= one.switched <= one.cells for one in switching)
+        metrics = reader.metrics()
+        assert len(metrics["train_accuracy"][0]) == 6
+
+
+def test_stopping_keeps_a_usable_network(iris: Split) -> None:
+    class Stopper(SilentMonitor):
+        asked = 0
+
+        def should_stop(self) -> bool:
+            self.asked += 1
+            return self.asked > 150
+
+    _, result = train(iris, replace(SETTINGS, epochs=500), monitor=Stopper())
+    assert result.interrupted
+    assert result.epochs < 10
+    assert 0.0 <= result.test.accuracy <= 1.0
+
+
+def test_deployed_network_answers_as_the_trained_one(iris: Split) -> None:
+    trainer, result = train(iris, replace(SETTINGS, epochs=20))
+    known = [KnownLayer(layer.calibration, layer.current_steps) for layer in trainer.network.layers]
+    # A network trained on one die meets other spreads on another: it must work there, and may lose.
+    for crossbars, use, loss in (
+        (tiles([(5, 8), (4, 6)]), known, 0.03),
+        (tiles([(6, 9), (4, 6)], seed=9), None, 0.25),
+    ):
+        network, failed = deploy(
+            record_tiles(crossbars, 2, None),
+            result.network,
+            4,
+            (SETTINGS.hidden_gain, SETTINGS.output_gain),
+            use,
+            READ,
+            PULSE,
+            True,
+            np.random.default_rng(0),
+            SilentMonitor(),
+        )
+        assert failed == 0
+        assert evaluate(network, iris.train_x, iris.train_y).accuracy > result.train.accuracy - loss
+
+
+def test_digital_parts_alone_send_no_pulse_and_are_reported(iris: Split) -> None:
+    trainer, result = train(iris, replace(SETTINGS, epochs=2, digital_alone=True))
+    assert result.digital_alone is not None
+    assert 0.0 <= result.digital_alone <= 1.0
+    assert trainer.network.digital.output_bias.shape == (3,)
+
+
+def test_layers_that_do_not_fit_are_refused(iris: Split) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs 5 rows and 8 columns.*enlarge"):
+        Trainer(tiles([(4, 8), (4, 6)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
+    with pytest.raises(ConfigurationError, match="2 layers and the bench 1 tiles"):
+        Trainer(tiles([(5, 8)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
+
+
+def test_softmax_and_confusion() -> None:
+    assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
+    counts = confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
+    assert counts.tolist() == [[1, 0], [1, 1]]
+
+
+def test_float_baseline_uses_the_training_part_to_choose(iris: Split) -> None:
+    iris = replace(iris, train_x=iris.train_x[:45], train_y=iris.train_y[:45])
+    baseline = float_baseline(iris, (2,), 0, SilentMonitor())
+    spoiled = replace(iris, test_y=np.roll(iris.test_y, 7))
+    again = float_baseline(spoiled, (4,), 0, SilentMonitor())
+    assert baseline.test_accuracy > 0.9
+    assert again.weight_decay == baseline.weight_decay
+    assert again.train_accuracy == baseline.train_accuracy
+
+
+def recorder(root: Path) -> RunRecorder:
+    return RunRecorder.create(root, command="train", name="t", backend="simulated", hardware=False)
+
+
+def test_template_experiment_is_the_default_training() -> None:
+    from mtjloop.app.experiment_file import ExperimentDescription, ExperimentFile
+
+    text = template("experiment.yaml")
+    content = parse_yaml(text, "experiment.yaml", ExperimentFile)
+    settings = ExperimentDescription(Path("experiment.yaml"), text, content).training_settings()
+    assert settings == TrainingSettings(hidden=(6,), digital_alone=True)
