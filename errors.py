@@ -36,6 +36,10 @@ class ProtocolError(MtjloopError):
     """An experiment cannot go on, for instance because the cells do not respond as it needs."""
 
 
+class StoppedError(MtjloopError):
+    """An experiment was asked to stop before it had anything to show."""
+
+
 class RecordError(MtjloopError):
     """A run directory cannot be written or read."""
 

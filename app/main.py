@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import ConfigurationError, MtjloopError
+from ..errors import ConfigurationError, MtjloopError, StoppedError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -220,6 +220,9 @@ def _errors() -> Iterator[None]:
     """Turn errors a user can meet into one message on standard error and an exit code."""
     try:
         yield
+    except StoppedError as error:
+        print(f"mtjloop: {error}", file=sys.stderr)
+        raise typer.Exit(_INTERRUPTED) from None
     except MtjloopError as error:
         print(f"mtjloop: {error}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None

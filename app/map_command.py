@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..drivers.bench import read_bench_file
+from ..drivers.bench import BenchDescription, read_bench_file
 from ..errors import ConfigurationError
 from ..protocols.mapping import ResistanceMap, map_crossbar
 from ..protocols.recorded import RecordedCrossbar
@@ -29,9 +29,9 @@ def map_tiles(
     """
     bench = read_bench_file(bench_path)
     read, _ = operation_settings(bench.content)
+    chosen = chosen_tiles(bench, tile)
     maps: list[tuple[int, ResistanceMap]] = []
     with session("map", bench.content.name, bench, seed, runs) as now:
-        chosen = chosen_tiles(len(now.bench.crossbars), tile)
         for number in chosen:
             now.monitor.progress("map", len(maps), len(chosen), f"tile {number}")
             crossbar = RecordedCrossbar(now.bench.crossbars[number], number, now.recorder)
@@ -51,16 +51,16 @@ def map_tiles(
     return result, maps
 
 
-def chosen_tiles(count: int, tile: int | None) -> list[int]:
+def chosen_tiles(bench: BenchDescription, tile: int | None) -> list[int]:
     """Numbers of the tiles asked for.
 
     Raises:
         ConfigurationError: there is no such tile.
     """
     if tile is None:
-        return list(range(count))
-    if not 0 <= tile < count:
-        raise ConfigurationError(f"--tile {tile}: the bench has tiles 0 to {count - 1}")
+        return list(range(bench.tiles))
+    if not 0 <= tile < bench.tiles:
+        raise ConfigurationError(f"--tile {tile}: the bench has tiles 0 to {bench.tiles - 1}")
     return [tile]
 
 

@@ -36,9 +36,9 @@ def program_tile(
     """
     bench = read_bench_file(bench_path)
     read, pulse = operation_settings(bench.content)
+    chosen_tiles(bench, tile)
     rng = np.random.default_rng(seed)
     with session("program", bench.content.name, bench, seed, runs) as now:
-        chosen_tiles(len(now.bench.crossbars), tile)
         crossbar = RecordedCrossbar(now.bench.crossbars[tile], tile, now.recorder)
         target = read_pattern(pattern, crossbar.capabilities.shape, rng)
         with crossbar.during("calibrate"):

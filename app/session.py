@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
+from ..errors import StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
 from .console import ConsoleMonitor, error_console
@@ -58,4 +59,9 @@ def session(
         durable=description.hardware,
     )
     with recorder, open_bench(description, seed) as bench, monitor.watching():
-        yield Session(bench, recorder, monitor)
+        try:
+            yield Session(bench, recorder, monitor)
+        except StoppedError:
+            bench.safe()
+            recorder.finish("interrupted", {})
+            raise

@@ -199,6 +199,11 @@ class BenchDescription:
         """Whether opening it reaches real hardware."""
         return self.content.backend != "simulated"
 
+    @property
+    def tiles(self) -> int:
+        """How many crossbars it opens."""
+        return len(self.content.simulated.tiles) if self.content.simulated else 0
+
 
 def read_bench_file(path: Path) -> BenchDescription:
     """Read and check a bench file; nothing is opened.

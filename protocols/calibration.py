@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..drivers.contract import Crossbar, Floats
-from ..errors import ProtocolError
+from ..errors import ProtocolError, StoppedError
 from .journal import Monitor, States
 from .mapping import CellLevels, classify, levels_from_maps, read_resistances
 from .selection import TO_AP, TO_P, row_pulse, select_pulse
@@ -74,6 +74,7 @@ def calibrate(
 
     Raises:
         ProtocolError: no cell switches up to `pulse.search_to`.
+        StoppedError: the monitor asked to stop.
     """
     steps, enough = _ramp(crossbar, read, pulse, monitor, task)
     levels = levels_from_maps(enough.after_set, enough.after_reset)
@@ -111,6 +112,8 @@ def _ramp(
     shares: list[float] = []
     for number, amplitude in enumerate(amplitudes):
         monitor.progress(task, number, len(amplitudes), f"{amplitude * 1e3:.0f} mV")
+        if monitor.should_stop():
+            raise StoppedError("stopped while the cells were calibrated; their states are undefined")
         pulse_all(crossbar, TO_AP, amplitude, pulse.width)
         reset = read_resistances(crossbar, read.voltage, read.repeats)
         pulse_all(crossbar, TO_P, amplitude, pulse.width)

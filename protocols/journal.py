@@ -85,6 +85,21 @@ class Monitor(Protocol):
         ...
 
 
+class FinishingMonitor:
+    """Shows progress through another monitor, and finishes what was begun even if asked to stop."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def progress(self, task: str, done: int, total: int, detail: str = "") -> None:
+        """Pass it on."""
+        self._monitor.progress(task, done, total, detail)
+
+    def should_stop(self) -> bool:
+        """Not before the end."""
+        return False
+
+
 class SilentMonitor:
     """A monitor that shows nothing and never stops an experiment."""
 

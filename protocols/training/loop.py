@@ -11,7 +11,7 @@ from ...drivers.contract import Crossbar, Floats
 from ...errors import ConfigurationError
 from ..calibration import calibrate
 from ..data import Split
-from ..journal import Journal, Monitor, States
+from ..journal import FinishingMonitor, Journal, Monitor, States
 from ..mapping import ResistanceMap
 from ..programming import program
 from ..recorded import RecordedCrossbar
@@ -282,8 +282,11 @@ class Trainer:
         for number, updater in enumerate(self._updaters):
             updater.audit.write(journal, number, number, epoch)
 
-    def _train_digital_alone(self) -> float:
-        """What the digital parts reach on random weights, with no pulse sent; they start anew afterwards."""
+    def _train_digital_alone(self) -> float | None:
+        """What the digital parts reach on random weights, with no pulse sent; None if asked to stop.
+
+        They start anew afterwards.
+        """
         self._start()
         settings, split = self._settings, self._split
         for epoch in range(settings.epochs):
@@ -293,6 +296,8 @@ class Trainer:
                 if self._monitor.should_stop():
                     break
                 self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)
+            if self._monitor.should_stop():
+                return None
         self._monitor.progress("digital parts alone", settings.epochs, settings.epochs)
         with self._during("digital alone", None):
             return evaluate(self.network, split.test_x, split.test_y).accuracy
@@ -314,7 +319,7 @@ class Trainer:
                     layer.calibration,
                     self._read,
                     self._pulse,
-                    self._monitor,
+                    FinishingMonitor(self._monitor),
                     f"restore tile {number}",
                 )
             failed += len(report.failed)

@@ -12,7 +12,7 @@ from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.contract import Crossbar
 from mtjloop.drivers.yaml_file import parse_yaml
-from mtjloop.errors import ConfigurationError
+from mtjloop.errors import ConfigurationError, StoppedError
 from mtjloop.protocols.calibration import calibrate
 from mtjloop.protocols.data import Split, load_data, split_data
 from mtjloop.protocols.inference import KnownLayer, deploy
@@ -269,3 +269,32 @@ def test_template_experiment_is_the_default_training() -> None:
     content = parse_yaml(text, "experiment.yaml", ExperimentFile)
     settings = ExperimentDescription(Path("experiment.yaml"), text, content).training_settings()
     assert settings == TrainingSettings(hidden=(6,), digital_alone=True)
+
+
+def test_stopping_while_calibrating_says_so(iris: Split) -> None:
+    class Stopped(SilentMonitor):
+        def should_stop(self) -> bool:
+            return True
+
+    with pytest.raises(StoppedError, match="calibrated"):
+        train(iris, monitor=Stopped())
+
+
+def test_an_interrupted_training_still_restores_its_best_state(iris: Split, tmp_path: Path) -> None:
+    class Stopper(SilentMonitor):
+        epochs_seen = 0
+
+        def progress(self, task: str, done: int, total: int, detail: str = "") -> None:
+            self.epochs_seen += detail.startswith("epoch")
+
+        def should_stop(self) -> bool:
+            return self.epochs_seen >= 10
+
+    with recorder(tmp_path) as journal:
+        _, result = train(iris, replace(SETTINGS, epochs=100), monitor=Stopper(), journal=journal)
+        directory = journal.directory
+    with RunReader(directory) as reader:
+        best = reader.metrics()["train_accuracy"][1].max()
+    assert result.interrupted
+    assert result.failed_cells == 0
+    assert result.train.accuracy == pytest.approx(best, abs=0.03)
