@@ -136,16 +136,17 @@ class Trainer:
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
         self._start()
-        began, samples, epoch = time.perf_counter(), 0, 0
+        began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
             if self._monitor.should_stop():
                 break
+        epochs = samples // len(self._split.train_x)
         wall_time = time.perf_counter() - began
         interrupted = self._monitor.should_stop()
         failed = self._restore()
         maps = self._maps("after", None)
-        return self._finish(maps, digital_alone, epoch + 1, samples, wall_time, failed, interrupted)
+        return self._finish(maps, digital_alone, epochs, samples, wall_time, failed, interrupted)
 
     def _calibrate(self) -> None:
         for number, layer in enumerate(self.network.layers):
