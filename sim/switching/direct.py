@@ -23,7 +23,7 @@ from .arguments import ArgumentError, checked
 Floats: TypeAlias = NDArray[np.float64]
 
 # exp(z) ~ sum_j WEIGHTS[j] / (1 - POLE z)^(j+1): this pole makes the five-term approximation L-stable with
-# order five (Hairer and Wanner, Solving ODEs II, table IV.6.4).
+# order five (Hairer and Wanner, Solving ODEs II, section IV.6; a test checks both).
 POLE = 0.27805384
 STAGES = 5
 WEIGHTS: Floats = np.linalg.solve(
@@ -46,7 +46,8 @@ class Solution(NamedTuple):
     """ln X of the forward hazard X in P = P_eq (1 - exp(-X/P_eq)), with P_eq the occupancy that P tends to.
 
     X is the rate out of the initial well times the time once that well is quasi-stationary; where P_eq is 1
-    it is the hazard -ln(1 - P) itself. Unlike P it never saturates, and it is smooth in every argument."""
+    it is the hazard -ln(1 - P) itself. Unlike P it never saturates, and it is smooth in every argument.
+    -inf where P_eq is below the range of floating point."""
 
 
 def solve_fokker_planck(
@@ -161,6 +162,8 @@ def _normalised(log_weight: Floats) -> Floats:
 
 def _log_forward(times: Floats, switched: Floats, remaining: Floats, stay: float, leave: float) -> Floats:
     """ln X from whichever occupancy is accurate; X linear in time once the start is forgotten."""
+    if leave == 0.0:
+        return np.full(times.size, -np.inf)
     # of the two equal differences, the one of the smaller numbers is sharper
     gap = leave - switched if leave < stay else remaining - stay
     with np.errstate(divide="ignore", invalid="ignore"):
