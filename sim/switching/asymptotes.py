@@ -42,8 +42,8 @@ def overdrive_error(overdrive: ArrayLike, reduced_time: ArrayLike, delta: ArrayL
 
         1 - exp{-(pi^2/4) Delta (i - 1)/[i exp(2 (i - 1) tau) - 1]},    i > 1
 
-    The decay exp[-2 (i - 1) tau] is Butler's (2012, arXiv 1202.2621). The factor pi^2/4 is not right for every
-    i: see `ballistic_error`, beside which this is 1.6 times high at i = 2 and 0.84 times at i = 5.
+    The decay exp[-2 (i - 1) tau] is Butler's (2012, arXiv 1202.2621). The factor pi^2/4 is not right: beside
+    `ballistic_error` this is 1.6 times high at i = 2 and 0.84 times at i = 5.
 
     Raises:
         ArgumentError: (a ValueError) overdrive not above 1, negative time, or delta not positive.

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...compiled import kernel
 from .fokker_planck import HELD_MOST, log_hazard_of
-from .grids import HOLD_GRID, SWITCH_GRID, Grid
+from .grids import HOLD_GRID, HOLD_OFFSET, SWITCH_GRID, Grid
 from .law import Law
-from .table import Coefficients, corner_of, spline_weights
+from .table import Coefficients, place_in, spline_weights
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -31,8 +31,8 @@ def device_curves(law: Law, reduced_time: Floats, delta: Floats, field: Floats) 
     one = np.empty(CURVE_LENGTH, np.float32)
     switch, hold = one[: SWITCH_GRID.overdrives], one[SWITCH_GRID.overdrives :]
     for k in range(delta.size):
-        _reduce(law.switch, SWITCH_GRID, reduced_time[k], delta[k], field[k], switch)
-        _reduce(law.hold, HOLD_GRID, reduced_time[k], delta[k], field[k], hold)
+        _reduce(law.table, SWITCH_GRID, 0, reduced_time[k], delta[k], field[k], switch)
+        _reduce(law.table, HOLD_GRID, HOLD_OFFSET, reduced_time[k], delta[k], field[k], hold)
         curves[:, k] = one
     return curves
 
@@ -70,17 +70,21 @@ def curve_log_hazard_at(
 
 @kernel
 def _reduce(
-    coefficients: Coefficients, grid: Grid, reduced_time: float, delta: float, field: float, out: Coefficients
+    coefficients: Coefficients,
+    grid: Grid,
+    offset: int,
+    reduced_time: float,
+    delta: float,
+    field: float,
+    out: Coefficients,
 ) -> None:
     """Sum over field, barrier and time with their weights, for every coefficient along the overdrive."""
-    corner, along_field, along_delta, along_time, shift = corner_of(grid, reduced_time, delta, field)
-    per_delta = grid.times * grid.overdrives
-    per_field = grid.deltas * per_delta
-    out[:] = np.float32(shift)
+    place = place_in(grid, offset, 0.0, reduced_time, delta, field)
+    out[:] = np.float32(place.shift)
     for m in range(4):
         for n in range(4):
             for t in range(4):
-                weight = np.float32(along_field[m] * along_delta[n] * along_time[t])
-                start = corner + m * per_field + n * per_delta + t * grid.overdrives
+                weight = np.float32(place.along_field[m] * place.along_delta[n] * place.along_time[t])
+                start = place.corner + m * place.per_field + n * place.per_delta + t * place.per_time
                 for p in range(grid.overdrives):
                     out[p] += weight * coefficients[start + p]

@@ -2,16 +2,16 @@
 
 The tables hold the forward hazard X; the closed-form equilibrium occupancy P_eq turns it into a probability,
 P = P_eq (1 - exp(-X/P_eq)), so that P stops at the occupancy a lasting drive really leaves (1/2 at rest).
-Below half of the critical overdrive into the initial state, i < -(1 - h)/2, P is the thermal tail beyond x =
--h and follows P_eq; the relaxation toward it is then taken from that edge of the "hold" table.
+Below half of the critical overdrive into the initial state, i < -(1 - h)/2, P is the thermal tail beyond
+x = -h and follows P_eq; the relaxation toward it is then taken from that edge of the "hold" table.
 """
 
 import math
 
 from ...compiled import kernel
 from .equilibrium import equilibrium_log_odds
-from .grids import HOLD_AXES, HOLD_GRID, SWITCH_GRID
-from .table import Coefficients, log_forward_at
+from .grids import HOLD_AXES, HOLD_GRID, HOLD_OFFSET, SWITCH_GRID
+from .table import Coefficients, Place, interpolated, place_in
 
 CERTAIN = 37.0
 """Log odds from which the equilibrium occupancy counts as 1."""
@@ -23,23 +23,12 @@ LOG_LAST = math.log(SWITCH_GRID.time_last)
 
 
 @kernel
-def fokker_planck_log_hazard(
-    switch: Coefficients,
-    hold: Coefficients,
-    overdrive: float,
-    reduced_time: float,
-    delta: float,
-    field: float,
-) -> float:
-    """ln(-ln(1 - P)) of one device; -inf at zero time, NaN for NaN. Compiled."""
-    check = overdrive + reduced_time + delta + field
-    if check != check:
-        return check
-    if reduced_time <= 0.0:
-        return -math.inf
-    return log_hazard_of(
-        _log_forward(switch, hold, overdrive, reduced_time, delta, field), overdrive, delta, field
-    )
+def place_of(overdrive: float, reduced_time: float, delta: float, field: float) -> Place:
+    """Place of one device in the shipped tables. Compiled."""
+    if overdrive >= 0.0:
+        return place_in(SWITCH_GRID, 0, overdrive / (1.0 + field), reduced_time, delta, field)
+    held = min(-overdrive / (1.0 - field), HELD_MOST)
+    return place_in(HOLD_GRID, HOLD_OFFSET, held, reduced_time, delta, field)
 
 
 @kernel
@@ -68,7 +57,7 @@ def log_hazard_of(log_forward: float, overdrive: float, delta: float, field: flo
 
 @kernel
 def fokker_planck_equivalent_time(
-    switch: Coefficients, hold: Coefficients, log_hazard: float, overdrive: float, delta: float, field: float
+    table: Coefficients, log_hazard: float, overdrive: float, delta: float, field: float
 ) -> float:
     """Reduced time with the given ln(-ln(1 - P)); inf where P stays below that for ever. Compiled."""
     check = log_hazard + overdrive + delta + field
@@ -97,17 +86,17 @@ def fokker_planck_equivalent_time(
         if overdrive < edge:
             log_occupancy = -_log1p_exp(-equilibrium_log_odds(edge, delta, field))
         target = math.log(relaxed) + log_occupancy
-    return _time_of_log_forward(switch, hold, target, overdrive, delta, field)
+    return _time_of_log_forward(table, target, overdrive, delta, field)
 
 
 @kernel
 def _time_of_log_forward(
-    switch: Coefficients, hold: Coefficients, target: float, overdrive: float, delta: float, field: float
+    table: Coefficients, target: float, overdrive: float, delta: float, field: float
 ) -> float:
     """Invert ln X(ln tau), increasing with tau, by the Illinois variant of false position."""
     low, high = LOG_FIRST, LOG_LAST
-    below = _log_forward(switch, hold, overdrive, SWITCH_GRID.time_first, delta, field) - target
-    above = _log_forward(switch, hold, overdrive, SWITCH_GRID.time_last, delta, field) - target
+    below = interpolated(table, place_of(overdrive, SWITCH_GRID.time_first, delta, field)) - target
+    above = interpolated(table, place_of(overdrive, SWITCH_GRID.time_last, delta, field)) - target
     if below >= 0.0:
         return math.exp(low - below)
     if above <= 0.0:
@@ -117,7 +106,7 @@ def _time_of_log_forward(
         middle = low + (high - low) * below / (below - above)
         if not low < middle < high:
             middle = 0.5 * (low + high)
-        value = _log_forward(switch, hold, overdrive, math.exp(middle), delta, field) - target
+        value = interpolated(table, place_of(overdrive, math.exp(middle), delta, field)) - target
         if abs(value) < TIME_TOLERANCE or high - low < TIME_TOLERANCE:
             return math.exp(middle)
         if value < 0.0:
@@ -131,22 +120,6 @@ def _time_of_log_forward(
                 below *= 0.5
             side = 1
     return math.exp(0.5 * (low + high))
-
-
-@kernel
-def _log_forward(
-    switch: Coefficients,
-    hold: Coefficients,
-    overdrive: float,
-    reduced_time: float,
-    delta: float,
-    field: float,
-) -> float:
-    if overdrive >= 0.0:
-        return log_forward_at(switch, SWITCH_GRID, overdrive / (1.0 + field), reduced_time, delta, field)
-    return log_forward_at(
-        hold, HOLD_GRID, min(-overdrive / (1.0 - field), HELD_MOST), reduced_time, delta, field
-    )
 
 
 @kernel

@@ -116,3 +116,5 @@ HOLD_AXES = SWITCH_AXES._replace(
 )
 SWITCH_GRID = SWITCH_AXES.grid()
 HOLD_GRID = HOLD_AXES.grid()
+HOLD_OFFSET = SWITCH_GRID.fields * SWITCH_GRID.deltas * SWITCH_GRID.times * SWITCH_GRID.overdrives
+"""Where the "hold" table starts in the array that holds both, after "switch"."""

@@ -18,10 +18,10 @@ import numpy as np
 
 from ...compiled import kernel
 from .arguments import ArgumentError, checked
-from .fokker_planck import fokker_planck_equivalent_time, fokker_planck_log_hazard
+from .fokker_planck import fokker_planck_equivalent_time, log_hazard_of, place_of
 from .neel_brown import neel_brown_log_rate
-from .packing import shipped_tables
-from .table import Coefficients
+from .packing import shipped_table
+from .table import Coefficients, interpolated
 
 LawName = Literal["fokker-planck", "neel-brown-1", "neel-brown-2"]
 LAW_NAMES: tuple[LawName, ...] = get_args(LawName)
@@ -34,10 +34,8 @@ class Law(NamedTuple):
     """Exponent n of the Neel-Brown barrier; 0 selects the Fokker-Planck table."""
     tau0: float
     """Attempt time of a Neel-Brown law in reduced time; 0 stands for sqrt(pi/Delta)."""
-    switch: Coefficients
-    """Fokker-Planck table for i >= 0; empty in the Neel-Brown laws."""
-    hold: Coefficients
-    """Fokker-Planck table for i < 0; empty in the Neel-Brown laws."""
+    table: Coefficients
+    """Fokker-Planck table; empty in the Neel-Brown laws."""
 
 
 def make_law(name: LawName, tau0: float | None = None) -> Law:
@@ -53,17 +51,22 @@ def make_law(name: LawName, tau0: float | None = None) -> Law:
             raise ArgumentError(f"tau0 = {tau0!r}: the Fokker-Planck law has no attempt time; leave it out")
         checked("tau0", tau0, 0.0, math.inf, low_open=True, high_open=True)
     if name == "fokker-planck":
-        switch, hold = shipped_tables()
-        return Law(exponent=0.0, tau0=0.0, switch=switch, hold=hold)
-    nothing = np.empty(0, np.float32)
-    return Law(float(name[-1]), 0.0 if tau0 is None else float(tau0), nothing, nothing)
+        return Law(exponent=0.0, tau0=0.0, table=shipped_table())
+    return Law(float(name[-1]), 0.0 if tau0 is None else float(tau0), np.empty(0, np.float32))
 
 
 @kernel
 def log_hazard_at(law: Law, overdrive: float, reduced_time: float, delta: float, field: float) -> float:
-    """ln(-ln(1 - P)) of one device; -inf at zero time. Compiled."""
+    """ln(-ln(1 - P)) of one device; -inf at zero time, NaN for NaN. Compiled."""
+    check = overdrive + reduced_time + delta + field
+    if check != check:
+        return check
+    if reduced_time <= 0.0:
+        return -math.inf
     if law.exponent == 0.0:
-        return fokker_planck_log_hazard(law.switch, law.hold, overdrive, reduced_time, delta, field)
+        # few calls may carry the table: numba counts references to an array at each of them
+        log_forward = interpolated(law.table, place_of(overdrive, reduced_time, delta, field))
+        return log_hazard_of(log_forward, overdrive, delta, field)
     return math.log(reduced_time) + neel_brown_log_rate(law.exponent, law.tau0, overdrive, delta, field)
 
 
@@ -80,5 +83,5 @@ def probability_at(law: Law, overdrive: float, reduced_time: float, delta: float
 def equivalent_time_at(law: Law, log_hazard: float, overdrive: float, delta: float, field: float) -> float:
     """Reduced time after which one device has accumulated `log_hazard` at this drive. Compiled."""
     if law.exponent == 0.0:
-        return fokker_planck_equivalent_time(law.switch, law.hold, log_hazard, overdrive, delta, field)
+        return fokker_planck_equivalent_time(law.table, log_hazard, overdrive, delta, field)
     return math.exp(log_hazard - neel_brown_log_rate(law.exponent, law.tau0, overdrive, delta, field))

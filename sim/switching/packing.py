@@ -35,14 +35,16 @@ def write_tables(target: Path, tables: Mapping[str, tuple[Axes, Floats]]) -> Non
 
 
 @functools.cache
-def shipped_tables() -> tuple[Coefficients, Coefficients]:
-    """Spline coefficients of the "switch" and the "hold" table shipped with the package.
+def shipped_table() -> Coefficients:
+    """Spline coefficients shipped with the package: those of "switch", then those of "hold".
 
     Raises:
         ValueError: the file belongs to other axes than those of this release.
     """
     with resources.files(__package__).joinpath(TABLE_FILE).open("rb") as file, np.load(file) as stored:
-        return _coefficients(stored, "switch", SWITCH_AXES), _coefficients(stored, "hold", HOLD_AXES)
+        return np.concatenate(
+            [_coefficients(stored, "switch", SWITCH_AXES), _coefficients(stored, "hold", HOLD_AXES)]
+        )
 
 
 def _coefficients(stored: Mapping[str, NDArray[np.float64]], name: str, axes: Axes) -> Coefficients:

@@ -5,7 +5,7 @@ regimes alike, in the coordinates of `grids`.
 """
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,47 +40,30 @@ def _spline_matrix(nodes: int) -> Floats:
     return np.asarray(np.linalg.inv(system)[:, :nodes])
 
 
-@kernel
-def log_forward_at(
-    coefficients: Coefficients,
-    grid: Grid,
-    scaled_overdrive: float,
-    reduced_time: float,
-    delta: float,
-    field: float,
-) -> float:
-    """ln X of one device; arguments outside the table are moved to its edge, times are continued. Compiled.
+class Place(NamedTuple):
+    """Where a device falls in a table: first coefficient, strides and weights along each axis."""
 
-    Past the last time X is proportional to it (exact: one slow mode is left); before the first one too (a
-    convention: X is then a part of what the first tabulated time gives).
-    """
-    corner, along_field, along_delta, along_time, shift = corner_of(grid, reduced_time, delta, field)
-    p, along_overdrive = spline_weights(
-        scaled_overdrive / (scaled_overdrive + grid.overdrive_bend) * grid.overdrives_per_unit,
-        grid.overdrives - 3,
-    )
-    per_delta = grid.times * grid.overdrives
-    return shift + _contracted(
-        coefficients,
-        corner + p,
-        grid.deltas * per_delta,
-        per_delta,
-        grid.overdrives,
-        along_field,
-        along_delta,
-        along_time,
-        along_overdrive,
-    )
+    corner: int
+    per_field: int
+    per_delta: int
+    per_time: int
+    along_field: Four
+    along_delta: Four
+    along_time: Four
+    along_overdrive: Four
+    shift: float
+    """What to add to ln X for a time outside the table."""
 
 
 @kernel
-def corner_of(
-    grid: Grid, reduced_time: float, delta: float, field: float
-) -> tuple[int, Four, Four, Four, float]:
-    """Where field, barrier and time fall in a table. Compiled.
+def place_in(
+    grid: Grid, offset: int, scaled_overdrive: float, reduced_time: float, delta: float, field: float
+) -> Place:
+    """Place of one device in the table that starts at `offset`. Compiled.
 
-    Index of the first coefficient (at the first overdrive), the weights along field, barrier and time, and
-    what to add to ln X for a time outside the table.
+    Arguments outside are moved to the edge; time is continued. Past the last time X is proportional to it
+    (exact: one slow mode is left); before the first one too (a convention: X is then a part of what the
+    first tabulated time gives).
     """
     tau = min(max(reduced_time, grid.time_first), grid.time_last)
     shift = math.log(reduced_time / tau) if reduced_time != tau else 0.0
@@ -90,35 +73,42 @@ def corner_of(
         (math.sqrt(math.sqrt(delta)) - grid.delta_first) * grid.deltas_per_unit, grid.deltas - 3
     )
     t, along_time = spline_weights(q / (q + grid.time_bend) * grid.times_per_unit, grid.times - 3)
-    corner = ((a * grid.deltas + d) * grid.times + t) * grid.overdrives
-    return corner, along_field, along_delta, along_time, shift
+    p, along_overdrive = spline_weights(
+        scaled_overdrive / (scaled_overdrive + grid.overdrive_bend) * grid.overdrives_per_unit,
+        grid.overdrives - 3,
+    )
+    per_delta = grid.times * grid.overdrives
+    per_field = grid.deltas * per_delta
+    corner = offset + a * per_field + d * per_delta + t * grid.overdrives + p
+    return Place(
+        corner,
+        per_field,
+        per_delta,
+        grid.overdrives,
+        along_field,
+        along_delta,
+        along_time,
+        along_overdrive,
+        shift,
+    )
 
 
 @kernel
-def _contracted(
-    c: Coefficients,
-    corner: int,
-    per_field: int,
-    per_delta: int,
-    per_time: int,
-    along_field: Four,
-    along_delta: Four,
-    along_time: Four,
-    along_overdrive: Four,
-) -> float:
-    """Sum of the 256 coefficients from `corner` on, weighted along each axis; `per_...` are the strides.
+def interpolated(c: Coefficients, place: Place) -> float:
+    """ln X at a place: the sum of 256 coefficients, weighted along each axis. Compiled.
 
     In single precision and with unsigned indices, because conversions and checks for negative indices would
-    cost as much as the arithmetic; rounding stays below 1e-5 in ln X.
+    cost as much as the arithmetic; rounding stays below 1e-5.
     """
-    one, two, three, row = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(per_time)
+    along_time = place.along_time
+    one, two, three, row = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(place.per_time)
     t0, t1 = np.float32(along_time[0]), np.float32(along_time[1])
     t2, t3 = np.float32(along_time[2]), np.float32(along_time[3])
     sum0 = sum1 = sum2 = sum3 = np.float32(0.0)
     for m in range(4):
         for n in range(4):
-            pair = np.float32(along_field[m] * along_delta[n])
-            k0 = np.uint64(corner + m * per_field + n * per_delta)
+            pair = np.float32(place.along_field[m] * place.along_delta[n])
+            k0 = np.uint64(place.corner + m * place.per_field + n * place.per_delta)
             k1 = k0 + row
             k2 = k1 + row
             k3 = k2 + row
@@ -126,8 +116,8 @@ def _contracted(
             sum1 += pair * (t0 * c[k0 + one] + t1 * c[k1 + one] + t2 * c[k2 + one] + t3 * c[k3 + one])
             sum2 += pair * (t0 * c[k0 + two] + t1 * c[k1 + two] + t2 * c[k2 + two] + t3 * c[k3 + two])
             sum3 += pair * (t0 * c[k0 + three] + t1 * c[k1 + three] + t2 * c[k2 + three] + t3 * c[k3 + three])
-    w0, w1, w2, w3 = along_overdrive
-    return float(w0 * sum0 + w1 * sum1 + w2 * sum2 + w3 * sum3)
+    w0, w1, w2, w3 = place.along_overdrive
+    return place.shift + float(w0 * sum0 + w1 * sum1 + w2 * sum2 + w3 * sum3)
 
 
 @kernel

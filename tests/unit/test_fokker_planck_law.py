@@ -22,9 +22,9 @@ from mtjloop.sim.switching import (
 )
 from mtjloop.sim.switching.build import node
 from mtjloop.sim.switching.equilibrium import equilibrium_log_odds
-from mtjloop.sim.switching.grids import HOLD_AXES, SWITCH_AXES
-from mtjloop.sim.switching.packing import shipped_tables
-from mtjloop.sim.switching.table import log_forward_at
+from mtjloop.sim.switching.grids import HOLD_AXES, HOLD_OFFSET, SWITCH_AXES
+from mtjloop.sim.switching.packing import shipped_table
+from mtjloop.sim.switching.table import interpolated, place_in
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -66,12 +66,12 @@ def test_conventions_are_those_of_the_written_equation(field: float, expected: f
 def test_shipped_table_is_what_its_generator_makes(kind: str) -> None:
     rng = np.random.default_rng(7)
     axes = SWITCH_AXES if kind == "switch" else HOLD_AXES
-    coefficients = shipped_tables()[0 if kind == "switch" else 1]
+    grid, offset, table = axes.grid(), 0 if kind == "switch" else HOLD_OFFSET, shipped_table()
     times = axes.times()
     for _ in range(4):
         p, delta, h = (float(rng.choice(v)) for v in (axes.overdrives(), axes.deltas(), axes.fields()))
         made = node("switch" if kind == "switch" else "hold", p, times, delta, h)
-        shipped = [log_forward_at(coefficients, axes.grid(), p, float(t), delta, h) for t in times]
+        shipped = [interpolated(table, place_in(grid, offset, p, float(t), delta, h)) for t in times]
         assert np.array(shipped) == pytest.approx(made, abs=3e-4), (p, delta, h)
 
 
