@@ -1,4 +1,4 @@
-"""Generator of the shipped table: `python -m mtjloop.sim.switching.build` (some ten minutes on one core).
+"""Generator of the shipped table: `python -m mtjloop.sim.switching.build` (a quarter of an hour on one core).
 
 Two tables share one file. "switch" covers i >= 0 and starts, as every switching measurement does, from
 thermal equilibrium under the field alone. "hold" covers i < 0, where the current presses the junction into
@@ -17,28 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .direct import extrapolated
+from .grids import HOLD_AXES, SWITCH_AXES, Axes
 from .packing import TABLE_FILE, write_tables
-from .table import Axes
 
 Floats: TypeAlias = NDArray[np.float64]
-
-SWITCH_AXES = Axes(
-    overdrive_last=5.0 / 0.7,  # i = 5 at h = -0.3
-    overdrive_bend=1.75,
-    overdrive_nodes=63,
-    time_first=0.05,
-    time_last=5e8,
-    time_bend=7.0,
-    time_nodes=70,
-    delta_first=5.0,
-    delta_last=120.0,
-    delta_nodes=18,
-    field_last=0.3,
-    field_nodes=8,
-)
-HOLD_AXES = SWITCH_AXES._replace(
-    overdrive_last=0.5, overdrive_nodes=11, time_nodes=40, delta_nodes=12, field_nodes=7
-)
 
 
 def node(
@@ -46,11 +28,9 @@ def node(
 ) -> Floats:
     """ln X at `times` for one (overdrive, delta, field) node of a table: what the table interpolates."""
     i = scaled_overdrive * (1 + field) if kind == "switch" else -scaled_overdrive * (1 - field)
-    # Cells in proportion to the steepest drift keep the extrapolated error of ln X near 5e-4.
-    cells = 4 * math.ceil(min(max(7 * delta * (1 + abs(i - field)), 800), 6400) / 4)
-    return extrapolated(
-        i, delta, field, times, cells=cells // 2, start="field" if kind == "switch" else "pulse"
-    )
+    # Cells in proportion to the steepest drift keep the extrapolated error of ln X near 1e-4.
+    cells = 8 * math.ceil(min(max(12 * delta * (1 + abs(i - field)), 1600), 9600) / 8)
+    return extrapolated(i, delta, field, times, cells=cells, start="field" if kind == "switch" else "pulse")
 
 
 def tabulate(kind: Literal["switch", "hold"], axes: Axes, report: Callable[[float], None]) -> Floats:

@@ -10,28 +10,42 @@ import math
 
 from ...compiled import kernel
 from .equilibrium import equilibrium_log_odds
-from .table import Table, log_forward_at
+from .grids import HOLD_AXES, HOLD_GRID, HOLD_OFFSET, SWITCH_GRID
+from .table import Coefficients, Place, interpolated, place_in
 
-CERTAIN = 45.0
+CERTAIN = 37.0
 """Log odds from which the equilibrium occupancy counts as 1."""
+TIME_TOLERANCE = 1e-6
+"""Relative error of an equivalent time: the rounding of the tables."""
+HELD_MOST = HOLD_AXES.overdrive_last
+LOG_FIRST = math.log(SWITCH_GRID.time_first)  # both tables share their span of time
+LOG_LAST = math.log(SWITCH_GRID.time_last)
 
 
 @kernel
-def fokker_planck_log_hazard(
-    switch: Table, hold: Table, overdrive: float, reduced_time: float, delta: float, field: float
-) -> float:
-    """ln(-ln(1 - P)) of one device; -inf at zero time, NaN for NaN. Compiled."""
-    check = overdrive + reduced_time + delta + field
-    if check != check:
-        return check
-    if reduced_time <= 0.0:
-        return -math.inf
-    log_forward = _log_forward(switch, hold, overdrive, reduced_time, delta, field)
+def place_of(overdrive: float, reduced_time: float, delta: float, field: float) -> Place:
+    """Place of one device in the shipped tables. Compiled."""
+    if overdrive >= 0.0:
+        return place_in(SWITCH_GRID, 0, overdrive / (1.0 + field), reduced_time, delta, field)
+    held = min(-overdrive / (1.0 - field), HELD_MOST)
+    return place_in(HOLD_GRID, HOLD_OFFSET, held, reduced_time, delta, field)
+
+
+@kernel
+def log_hazard_of(log_forward: float, overdrive: float, delta: float, field: float) -> float:
+    """ln(-ln(1 - P)) from ln X: what returns from the other well is taken into account. Compiled."""
     if _surely_switches(overdrive, delta, field):
         return log_forward
+    edge = -HELD_MOST * (1.0 - field)
+    if overdrive >= edge and log_forward < -17.0 - 4.0 * delta * max(field - overdrive, 0.0):
+        return log_forward  # X is so far below P_eq >= exp[-4 Delta (h - i)]/2 that nothing returns yet
     log_odds = equilibrium_log_odds(overdrive, delta, field)
     log_occupancy = -_log1p_exp(-log_odds)
-    relaxed = math.exp(log_forward - _log_occupancy_of_table(overdrive, delta, field, log_occupancy))
+    # beyond the edge of "hold" the table was entered at the edge, so X there belongs to the occupancy there
+    tabulated = log_occupancy
+    if overdrive < edge:
+        tabulated = -_log1p_exp(-equilibrium_log_odds(edge, delta, field))
+    relaxed = math.exp(log_forward - tabulated)
     log_p = log_occupancy + math.log(-math.expm1(-relaxed))
     if log_p < -30.0:
         return log_p
@@ -43,7 +57,7 @@ def fokker_planck_log_hazard(
 
 @kernel
 def fokker_planck_equivalent_time(
-    switch: Table, hold: Table, log_hazard: float, overdrive: float, delta: float, field: float
+    table: Coefficients, log_hazard: float, overdrive: float, delta: float, field: float
 ) -> float:
     """Reduced time with the given ln(-ln(1 - P)); inf where P stays below that for ever. Compiled."""
     check = log_hazard + overdrive + delta + field
@@ -68,19 +82,21 @@ def fokker_planck_equivalent_time(
             relaxed = log_occupancy - math.log(gap)
         if relaxed <= 0.0:
             return 0.0
-        target = math.log(relaxed) + _log_occupancy_of_table(overdrive, delta, field, log_occupancy)
-    return _time_of_log_forward(switch, hold, target, overdrive, delta, field)
+        edge = -HELD_MOST * (1.0 - field)
+        if overdrive < edge:
+            log_occupancy = -_log1p_exp(-equilibrium_log_odds(edge, delta, field))
+        target = math.log(relaxed) + log_occupancy
+    return _time_of_log_forward(table, target, overdrive, delta, field)
 
 
 @kernel
 def _time_of_log_forward(
-    switch: Table, hold: Table, target: float, overdrive: float, delta: float, field: float
+    table: Coefficients, target: float, overdrive: float, delta: float, field: float
 ) -> float:
     """Invert ln X(ln tau), increasing with tau, by the Illinois variant of false position."""
-    table = switch if overdrive >= 0.0 else hold
-    low, high = math.log(table.time_first), math.log(table.time_last)
-    below = _log_forward(switch, hold, overdrive, table.time_first, delta, field) - target
-    above = _log_forward(switch, hold, overdrive, table.time_last, delta, field) - target
+    low, high = LOG_FIRST, LOG_LAST
+    below = interpolated(table, place_of(overdrive, SWITCH_GRID.time_first, delta, field)) - target
+    above = interpolated(table, place_of(overdrive, SWITCH_GRID.time_last, delta, field)) - target
     if below >= 0.0:
         return math.exp(low - below)
     if above <= 0.0:
@@ -90,8 +106,8 @@ def _time_of_log_forward(
         middle = low + (high - low) * below / (below - above)
         if not low < middle < high:
             middle = 0.5 * (low + high)
-        value = _log_forward(switch, hold, overdrive, math.exp(middle), delta, field) - target
-        if abs(value) < 1e-10 or high - low < 1e-12:
+        value = interpolated(table, place_of(overdrive, math.exp(middle), delta, field)) - target
+        if abs(value) < TIME_TOLERANCE or high - low < TIME_TOLERANCE:
             return math.exp(middle)
         if value < 0.0:
             low, below = middle, value
@@ -104,24 +120,6 @@ def _time_of_log_forward(
                 below *= 0.5
             side = 1
     return math.exp(0.5 * (low + high))
-
-
-@kernel
-def _log_forward(
-    switch: Table, hold: Table, overdrive: float, reduced_time: float, delta: float, field: float
-) -> float:
-    if overdrive >= 0.0:
-        return log_forward_at(switch, overdrive / (1.0 + field), reduced_time, delta, field)
-    return log_forward_at(hold, min(-overdrive / (1.0 - field), 0.5), reduced_time, delta, field)
-
-
-@kernel
-def _log_occupancy_of_table(overdrive: float, delta: float, field: float, log_occupancy: float) -> float:
-    """ln P_eq at the drive that the table was entered with: the edge of "hold" for a stronger hold."""
-    edge = -0.5 * (1.0 - field)
-    if overdrive >= edge:
-        return log_occupancy
-    return -_log1p_exp(-equilibrium_log_odds(edge, delta, field))
 
 
 @kernel

@@ -16,12 +16,13 @@ from ...compiled import kernel
 
 @kernel
 def neel_brown_barrier(exponent: float, overdrive: float, delta: float, field: float) -> float:
-    """Barrier over kT of the Neel-Brown law of the given exponent; zero from the critical overdrive on."""
+    """Barrier over kT of the Neel-Brown law of exponent 1 or 2; zero from the critical overdrive on."""
     critical = 1.0 + field
     margin = 1.0 - overdrive / critical
     if margin <= 0.0:
         return 0.0 * margin  # zero, but NaN stays NaN
-    return delta * critical * critical * math.pow(margin, exponent)
+    power = margin if exponent == 1.0 else margin * margin
+    return delta * critical * critical * power
 
 
 @kernel

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import Axes, Table, fitted
+from .grids import HOLD_AXES, SWITCH_AXES, Axes
+from .table import Coefficients, fitted
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -34,19 +35,24 @@ def write_tables(target: Path, tables: Mapping[str, tuple[Axes, Floats]]) -> Non
 
 
 @functools.cache
-def shipped_tables() -> tuple[Table, Table]:
-    """The "switch" and "hold" tables shipped with the package, ready to evaluate."""
+def shipped_table() -> Coefficients:
+    """Spline coefficients shipped with the package: those of "switch", then those of "hold".
+
+    Raises:
+        ValueError: the file belongs to other axes than those of this release.
+    """
     with resources.files(__package__).joinpath(TABLE_FILE).open("rb") as file, np.load(file) as stored:
-        if int(stored["version"][0]) != VERSION:
-            raise ValueError(f"{TABLE_FILE} has version {stored['version'][0]}, this release reads {VERSION}")
-        return _unpacked(stored, "switch"), _unpacked(stored, "hold")
+        return np.concatenate(
+            [_coefficients(stored, "switch", SWITCH_AXES), _coefficients(stored, "hold", HOLD_AXES)]
+        )
 
 
-def _unpacked(stored: Mapping[str, NDArray[np.float64]], name: str) -> Table:
-    fields = stored[f"{name}_axes"].tolist()
-    kinds = Axes.__annotations__
-    axes = Axes(*[kind(value) for kind, value in zip(kinds.values(), fields, strict=True)])
+def _coefficients(stored: Mapping[str, NDArray[np.float64]], name: str, axes: Axes) -> Coefficients:
+    if int(stored["version"][0]) != VERSION or tuple(stored[f"{name}_axes"].tolist()) != tuple(axes):
+        raise ValueError(
+            f"{TABLE_FILE}: other axes than this release's; run `python -m mtjloop.sim.switching.build`"
+        )
     steps = stored[f"{name}_steps"]
     for axis in range(4):
         steps = np.cumsum(steps, axis=axis, dtype=np.int32)
-    return fitted(axes, steps * QUANTUM)
+    return fitted(steps * QUANTUM)

@@ -83,7 +83,9 @@ def equivalent_time(
 
     A piecewise-constant voltage history is carried by it: at each change of voltage the hazard so far becomes
     an elapsed time at the new voltage, to which the next duration is added. Zero for -inf; inf where the law
-    at this drive never reaches that hazard (equilibrium occupancy of the other well).
+    at this drive never reaches that hazard (the occupancy at equilibrium is lower), so that the hazard stays
+    what it is. Start every pulse from -inf: waiting at rest does not bring a ballistic pulse forward. An
+    approximation; docs/switching.md states how good it is.
 
     Raises:
         ArgumentError: (a ValueError) an argument is NaN or out of range.

@@ -1,14 +1,7 @@
 """Interpolation of the tabulated forward hazard: ln X on a grid, by cubic splines in four coordinates.
 
 ln X (see `direct.Solution.log_forward`) is smooth in every argument, through the ballistic and thermal
-regimes alike, if the coordinates follow the physics:
-
-    overdrive   p/(p + bend), p = i/(1 + h): the critical overdrive stays at p = 1 whatever the field
-    time        q/(q + bend), q = ln(tau/tau_min): fine where switching is ballistic, coarse where X ~ tau
-    barrier     Delta^(1/4)
-    field       h
-
-The grids are uniform in these coordinates, so a cell is found without a search.
+regimes alike, in the coordinates of `grids`.
 """
 
 import math
@@ -18,92 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiled import kernel
+from .grids import Grid
 
 Floats: TypeAlias = NDArray[np.float64]
 Coefficients: TypeAlias = NDArray[np.float32]
+Four: TypeAlias = tuple[float, float, float, float]
 
 
-class Table(NamedTuple):
-    """Spline coefficients and the coordinates they stand on; axes are field, barrier, time, overdrive."""
+def fitted(log_forward: Floats) -> Coefficients:
+    """Uniform cubic B-spline coefficients through node values of shape (fields, deltas, times, overdrives).
 
-    coefficients: Coefficients
-    """Uniform cubic B-spline coefficients of ln X, two more than nodes along each axis."""
-    overdrive_bend: float
-    overdrive_step: float
-    time_bend: float
-    time_step: float
-    time_first: float
-    time_last: float
-    delta_first: float
-    """Delta^(1/4) of the first node."""
-    delta_step: float
-    field_first: float
-    field_step: float
-
-
-class Axes(NamedTuple):
-    """Ends, bends and node numbers from which a `Table` is laid out."""
-
-    overdrive_last: float
-    overdrive_bend: float
-    overdrive_nodes: int
-    time_first: float
-    time_last: float
-    time_bend: float
-    time_nodes: int
-    delta_first: float
-    delta_last: float
-    delta_nodes: int
-    field_last: float
-    field_nodes: int
-
-    def overdrives(self) -> Floats:
-        """Nodes p of the overdrive axis (the scaled overdrive, >= 0)."""
-        end = self.overdrive_last / (self.overdrive_last + self.overdrive_bend)
-        s = np.linspace(0, end, self.overdrive_nodes)
-        return np.asarray(self.overdrive_bend * s / (1 - s))
-
-    def times(self) -> Floats:
-        """Nodes of the reduced-time axis."""
-        q = math.log(self.time_last / self.time_first)
-        s = np.linspace(0, q / (q + self.time_bend), self.time_nodes)
-        return np.asarray(self.time_first * np.exp(self.time_bend * s / (1 - s)))
-
-    def deltas(self) -> Floats:
-        """Nodes of the barrier axis."""
-        return np.asarray(np.linspace(self.delta_first**0.25, self.delta_last**0.25, self.delta_nodes) ** 4)
-
-    def fields(self) -> Floats:
-        """Nodes of the field axis, symmetric about zero."""
-        return np.linspace(-self.field_last, self.field_last, self.field_nodes)
-
-
-def fitted(axes: Axes, log_forward: Floats) -> Table:
-    """Spline through `log_forward` given at the nodes, shape (fields, deltas, times, overdrives)."""
+    In C order and flat, two more than nodes along each axis.
+    """
     coefficients = log_forward
     for axis in range(4):
         solve = _spline_matrix(log_forward.shape[axis])
         coefficients = np.moveaxis(np.tensordot(solve, coefficients, axes=(1, axis)), 0, axis)
-    q = math.log(axes.time_last / axes.time_first)
-    overdrive_end = axes.overdrive_last / (axes.overdrive_last + axes.overdrive_bend)
-    return Table(
-        coefficients=np.ascontiguousarray(coefficients, dtype=np.float32),
-        overdrive_bend=axes.overdrive_bend,
-        overdrive_step=overdrive_end / (axes.overdrive_nodes - 1),
-        time_bend=axes.time_bend,
-        time_step=q / (q + axes.time_bend) / (axes.time_nodes - 1),
-        time_first=axes.time_first,
-        time_last=axes.time_last,
-        delta_first=axes.delta_first**0.25,
-        delta_step=(axes.delta_last**0.25 - axes.delta_first**0.25) / (axes.delta_nodes - 1),
-        field_first=-axes.field_last,
-        field_step=2 * axes.field_last / (axes.field_nodes - 1),
-    )
-
-
-def no_table() -> Table:
-    """A stub that holds nothing, where a type asks for a table."""
-    return Table(np.zeros((1, 1, 1, 1), np.float32), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    return np.ascontiguousarray(coefficients, dtype=np.float32).ravel()
 
 
 def _spline_matrix(nodes: int) -> Floats:
@@ -116,68 +40,94 @@ def _spline_matrix(nodes: int) -> Floats:
     return np.asarray(np.linalg.inv(system)[:, :nodes])
 
 
-@kernel
-def log_forward_at(
-    table: Table, scaled_overdrive: float, reduced_time: float, delta: float, field: float
-) -> float:
-    """ln X of one device; arguments outside the table are moved to its edge, times are continued. Compiled.
+class Place(NamedTuple):
+    """Where a device falls in a table: first coefficient, strides and weights along each axis."""
 
-    Past the last time X is proportional to it (exact: one slow mode is left); before the first one too (a
-    convention: X is then a part of what the first tabulated time gives).
+    corner: int
+    per_field: int
+    per_delta: int
+    per_time: int
+    along_field: Four
+    along_delta: Four
+    along_time: Four
+    along_overdrive: Four
+    shift: float
+    """What to add to ln X for a time outside the table."""
+
+
+@kernel
+def place_in(
+    grid: Grid, offset: int, scaled_overdrive: float, reduced_time: float, delta: float, field: float
+) -> Place:
+    """Place of one device in the table that starts at `offset`. Compiled.
+
+    Arguments outside are moved to the edge; time is continued. Past the last time X is proportional to it
+    (exact: one slow mode is left); before the first one too (a convention: X is then a part of what the
+    first tabulated time gives).
     """
-    coefficients = table.coefficients
-    fields, deltas, times, overdrives = coefficients.shape
-    tau = min(max(reduced_time, table.time_first), table.time_last)
-    q = math.log(tau / table.time_first)
-    a, a0, a1, a2, a3 = _weights((field - table.field_first) / table.field_step, fields - 3)
-    d, d0, d1, d2, d3 = _weights(
-        (math.sqrt(math.sqrt(delta)) - table.delta_first) / table.delta_step, deltas - 3
+    tau = min(max(reduced_time, grid.time_first), grid.time_last)
+    shift = math.log(reduced_time / tau) if reduced_time != tau else 0.0
+    q = math.log(tau / grid.time_first)
+    a, along_field = spline_weights((field - grid.field_first) * grid.fields_per_unit, grid.fields - 3)
+    d, along_delta = spline_weights(
+        (math.sqrt(math.sqrt(delta)) - grid.delta_first) * grid.deltas_per_unit, grid.deltas - 3
     )
-    t, t0, t1, t2, t3 = _weights(q / (q + table.time_bend) / table.time_step, times - 3)
-    p, p0, p1, p2, p3 = _weights(
-        scaled_overdrive / (scaled_overdrive + table.overdrive_bend) / table.overdrive_step, overdrives - 3
+    t, along_time = spline_weights(q / (q + grid.time_bend) * grid.times_per_unit, grid.times - 3)
+    p, along_overdrive = spline_weights(
+        scaled_overdrive / (scaled_overdrive + grid.overdrive_bend) * grid.overdrives_per_unit,
+        grid.overdrives - 3,
     )
-    sum0 = sum1 = sum2 = sum3 = 0.0
-    for m in range(4):
-        along_field = a0 if m == 0 else a1 if m == 1 else a2 if m == 2 else a3
-        for n in range(4):
-            pair = along_field * (d0 if n == 0 else d1 if n == 1 else d2 if n == 2 else d3)
-            plane = coefficients[a + m, d + n]
-            w0, w1, w2, w3 = pair * t0, pair * t1, pair * t2, pair * t3
-            sum0 += w0 * plane[t, p] + w1 * plane[t + 1, p] + w2 * plane[t + 2, p] + w3 * plane[t + 3, p]
-            sum1 += (
-                w0 * plane[t, p + 1]
-                + w1 * plane[t + 1, p + 1]
-                + w2 * plane[t + 2, p + 1]
-                + w3 * plane[t + 3, p + 1]
-            )
-            sum2 += (
-                w0 * plane[t, p + 2]
-                + w1 * plane[t + 1, p + 2]
-                + w2 * plane[t + 2, p + 2]
-                + w3 * plane[t + 3, p + 2]
-            )
-            sum3 += (
-                w0 * plane[t, p + 3]
-                + w1 * plane[t + 1, p + 3]
-                + w2 * plane[t + 2, p + 3]
-                + w3 * plane[t + 3, p + 3]
-            )
-    value = p0 * sum0 + p1 * sum1 + p2 * sum2 + p3 * sum3
-    if reduced_time != tau:
-        value += math.log(reduced_time / tau)
-    return value
+    per_delta = grid.times * grid.overdrives
+    per_field = grid.deltas * per_delta
+    corner = offset + a * per_field + d * per_delta + t * grid.overdrives + p
+    return Place(
+        corner,
+        per_field,
+        per_delta,
+        grid.overdrives,
+        along_field,
+        along_delta,
+        along_time,
+        along_overdrive,
+        shift,
+    )
 
 
 @kernel
-def _weights(position: float, intervals: int) -> tuple[int, float, float, float, float]:
+def interpolated(c: Coefficients, place: Place) -> float:
+    """ln X at a place: the sum of 256 coefficients, weighted along each axis. Compiled.
+
+    In single precision and with unsigned indices, because conversions and checks for negative indices would
+    cost as much as the arithmetic; rounding stays below 1e-5.
+    """
+    along_time = place.along_time
+    one, two, three, row = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(place.per_time)
+    t0, t1 = np.float32(along_time[0]), np.float32(along_time[1])
+    t2, t3 = np.float32(along_time[2]), np.float32(along_time[3])
+    sum0 = sum1 = sum2 = sum3 = np.float32(0.0)
+    for m in range(4):
+        for n in range(4):
+            pair = np.float32(place.along_field[m] * place.along_delta[n])
+            k0 = np.uint64(place.corner + m * place.per_field + n * place.per_delta)
+            k1 = k0 + row
+            k2 = k1 + row
+            k3 = k2 + row
+            sum0 += pair * (t0 * c[k0] + t1 * c[k1] + t2 * c[k2] + t3 * c[k3])
+            sum1 += pair * (t0 * c[k0 + one] + t1 * c[k1 + one] + t2 * c[k2 + one] + t3 * c[k3 + one])
+            sum2 += pair * (t0 * c[k0 + two] + t1 * c[k1 + two] + t2 * c[k2 + two] + t3 * c[k3 + two])
+            sum3 += pair * (t0 * c[k0 + three] + t1 * c[k1 + three] + t2 * c[k2 + three] + t3 * c[k3 + three])
+    w0, w1, w2, w3 = place.along_overdrive
+    return place.shift + float(w0 * sum0 + w1 * sum1 + w2 * sum2 + w3 * sum3)
+
+
+@kernel
+def spline_weights(position: float, intervals: int) -> tuple[int, Four]:
     """First coefficient and four B-spline weights at a position counted in nodes, kept inside the grid."""
     inside = min(position, float(intervals)) if position > 0.0 else 0.0  # NaN must not become an index
     first = min(int(inside), intervals - 1)
     u = inside - first
     v = 1.0 - u
-    return (
-        first,
+    return first, (
         v * v * v / 6.0,
         (4.0 - 6.0 * u * u + 3.0 * u * u * u) / 6.0,
         (4.0 - 6.0 * v * v + 3.0 * v * v * v) / 6.0,
