@@ -5,6 +5,7 @@ alone. Prints Markdown.
 """
 
 import numpy as np
+
 from mtjloop.sim.switching import direct as solver
 from mtjloop.sim.switching import equivalent_time, switching_probability
 from mtjloop.sim.switching import log_hazard as law

@@ -7,6 +7,7 @@ the difference from a Legendre expansion, which shares nothing with the finite v
 import math
 
 import numpy as np
+
 from mtjloop.sim.switching import extrapolated, solve_by_legendre, solve_fokker_planck, terms_needed
 from mtjloop.sim.switching.equilibrium import equilibrium_log_odds
 

@@ -12,9 +12,10 @@ import sys
 import time
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mtjloop.sim.switching import extrapolated, switching_probability
 from mtjloop.sim.switching.equilibrium import equilibrium_log_odds
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 TIMES_EACH = 8

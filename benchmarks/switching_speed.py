@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mtjloop.compiled import kernel
 from mtjloop.sim.switching import (
     Law,
@@ -18,7 +20,6 @@ from mtjloop.sim.switching import (
     make_law,
     probability_at,
 )
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Curves = NDArray[np.float32]

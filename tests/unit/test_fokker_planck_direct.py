@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import dawsn
+
 from mtjloop.sim.switching import (
     escape_rate,
     extrapolated,
@@ -13,7 +15,6 @@ from mtjloop.sim.switching import (
 )
 from mtjloop.sim.switching.direct import POLE, WEIGHTS
 from mtjloop.sim.switching.equilibrium import dawson, equilibrium_log_odds
-from scipy.special import dawsn
 
 POINTS = [  # overdrive, delta, field, reduced time: thermal, critical, ballistic; P from 1e-6 to 0.99
     (0.5, 10.0, 0.1, 20.0),

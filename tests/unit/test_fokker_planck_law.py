@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from mtjloop.compiled import kernel
 from mtjloop.sim.switching import (
     Law,
@@ -25,7 +27,6 @@ from mtjloop.sim.switching.equilibrium import equilibrium_log_odds
 from mtjloop.sim.switching.grids import HOLD_AXES, HOLD_OFFSET, SWITCH_AXES
 from mtjloop.sim.switching.packing import shipped_table
 from mtjloop.sim.switching.table import interpolated, place_in
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 TAU_10_NS = 10e-9 * 0.01 * 1.76e11 * 0.3 / (1 + 0.01**2)

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from mtjloop.sim.switching import (
     ballistic_error,
     equivalent_time,
