@@ -30,6 +30,8 @@ class NetworkSection(Section):
     """Shape of the network; inputs and outputs follow from the data."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
+    weights: Literal["pair"] = "pair"
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 class EncodingSection(Section):
@@ -96,6 +98,7 @@ class ExperimentDescription:
         encoding = values.pop("encoding")
         return TrainingSettings(
             hidden=tuple(self.content.network.hidden),
+            devices=self.content.network.devices,
             encoding=CoincidenceSettings(encoding.probability, encoding.slots),
             **values,
         )

@@ -10,7 +10,7 @@ from ..drivers.yaml_file import parse_yaml
 from ..errors import DataError, RecordError
 from ..protocols.data import BUILT_IN, DataSet, Labels, load_data, split_indices
 from ..protocols.inference import deploy
-from ..protocols.training.loop import record_tiles
+from ..protocols.training.placement import record_tiles
 from ..protocols.training.scores import confusion, evaluate
 from ..records.index import find_run, list_runs
 from ..records.manifest import Manifest

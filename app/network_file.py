@@ -63,6 +63,7 @@ def save_network(
         "deviation": scaler.deviation,
         "classes": np.array(classes),
         "gains": np.array(gains),
+        "devices": np.array(network.devices),
         "output_bias": network.digital.output_bias,
     }
     for k, (state, layer) in enumerate(zip(network.states, layers, strict=True)):
@@ -103,12 +104,13 @@ def load_network(directory: Path) -> StoredNetwork:
         digital = Digital(hidden, content["output_bias"])
         states = tuple(content[f"state{k}"].astype(np.int8) for k in range(count))
         first, second = (float(one) for one in content["gains"])
+        devices = int(content["devices"])
     except FileNotFoundError:
         raise RecordError(f"{path}: no trained network there; give a run of `mtjloop train`") from None
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RecordError(f"{path}: the trained network is damaged ({error}); train again") from error
     return StoredNetwork(
-        TrainedNetwork(states, digital),
+        TrainedNetwork(states, digital, devices),
         layers,
         Scaler(content["mean"], content["deviation"]),
         tuple(str(one) for one in content["classes"]),

@@ -11,8 +11,9 @@ from .programming import program
 from .recorded import RecordedCrossbar
 from .settings import PulseSettings, ReadSettings
 from .training.layer import PairLayer
-from .training.loop import TrainedNetwork, layer_sizes
+from .training.loop import TrainedNetwork
 from .training.network import CrossbarNetwork
+from .training.placement import layer_sizes
 
 _CALIBRATION_PROBABILITY = 0.5
 
@@ -62,7 +63,7 @@ def deploy(
     sizes = layer_sizes(features, hidden, len(trained.digital.output_bias))
     layers, failed = [], 0
     for number, (crossbar, size) in enumerate(zip(crossbars, sizes, strict=True)):
-        layer = PairLayer(crossbar, *size, read.voltage)
+        layer = PairLayer(crossbar, *size, read.voltage, trained.devices)
         if known is None:
             with crossbar.during("calibrate"):
                 found = calibrate(

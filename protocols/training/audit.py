@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...drivers.contract import Floats
 from ..journal import Journal, States
 from .coincidence import requested
 from .rule import Factor
@@ -41,18 +42,19 @@ class Audit:
         self._switched = np.zeros(shape, dtype=np.int64)
         self._unasked = self._resting = 0
 
-    def add(self, factor: Factor, before: States, after: States, known: States) -> None:
+    def add(self, factor: Factor, cell_signs: Floats, before: States, after: States, known: States) -> None:
         """Compare the states of the layer's cells before and after an update.
 
         Args:
             factor: what was asked.
-            before: states (inputs, 2 outputs).
+            cell_signs: +1 for columns of plus cells, -1 for those of minus cells, (cell columns,).
+            before: states (inputs, cell columns).
             after: the same after the update.
             known: 1 where both states can be trusted.
         """
-        wanted = np.repeat(requested(factor), 2, axis=1)
-        direction = np.repeat(np.sign(np.outer(factor.rows, factor.columns)), 2, axis=1)
-        direction[:, 1::2] *= -1.0
+        each = len(cell_signs) // len(factor.columns)
+        wanted = np.repeat(requested(factor), each, axis=1)
+        direction = np.repeat(np.outer(factor.rows, factor.columns), each, axis=1) * cell_signs
         target = (direction > 0.0).astype(np.int8)
         trusted = known == 1
         asked = trusted & (wanted > 0.0) & (before != target)

@@ -23,7 +23,7 @@ class Phase:
 
     Attributes:
         rows: (inputs,).
-        columns: (2 outputs,), plus and minus cells in turn.
+        columns: (cell columns,).
         polarity: `TO_P` or `TO_AP`.
     """
 
@@ -61,9 +61,22 @@ def firing(factor: Factor, settings: CoincidenceSettings) -> Firing | None:
 
 
 def phases(
-    factor: Factor, chances: Firing, settings: CoincidenceSettings, rng: np.random.Generator
+    factor: Factor,
+    chances: Firing,
+    settings: CoincidenceSettings,
+    cell_signs: Floats,
+    rng: np.random.Generator,
 ) -> Iterator[Phase]:
-    """The pulses of one update: up to four sign phases a slot; those that select nothing are left out."""
+    """The pulses of one update: up to four sign phases a slot; those that select nothing are left out.
+
+    Args:
+        factor: what is asked.
+        chances: from `firing`.
+        settings: of the encoding.
+        cell_signs: +1 for columns of plus cells, -1 for those of minus cells, (cell columns,).
+        rng: fires rows and columns.
+    """
+    each = len(cell_signs) // len(factor.columns)
     row_sign, column_sign = np.sign(factor.rows), np.sign(factor.columns)
     for _ in range(settings.slots):
         rows = rng.random(len(row_sign)) < chances.rows
@@ -74,12 +87,9 @@ def phases(
             chosen = rows & (row_sign == sign)
             if not chosen.any():
                 continue
-            direction = sign * column_sign
+            toward = np.repeat(np.where(columns, sign * column_sign, 0.0), each) * cell_signs
             for polarity in (TO_P, TO_AP):
-                cells = np.empty(2 * len(columns), dtype=np.bool_)
-                cells[0::2] = columns & (direction * polarity > 0.0)
-                cells[1::2] = columns & (direction * polarity < 0.0)
-                yield Phase(chosen, cells, polarity)
+                yield Phase(chosen, toward * polarity > 0.0, polarity)
 
 
 def requested(factor: Factor) -> Floats:

@@ -1,7 +1,7 @@
 """One layer of weights on a crossbar: `pair` weights, forward and transposed reads, select pulses.
 
-Weight (i, j) is two cells of row i, on columns 2j (plus) and 2j + 1 (minus): w = (s_plus - s_minus) / 2 with
-s = 1 for P and -1 for AP, so w is -1, 0 or 1.
+Weight (i, j) is m plus cells and m minus cells of row i, side by side on 2 m columns:
+w = (sum of s_plus - sum of s_minus) / (2 m) with s = 1 for P and -1 for AP, so w is -1, 0 or 1 for m = 1.
 """
 
 import numpy as np
@@ -21,26 +21,39 @@ _SCALE_READS = 64
 class PairLayer:
     """A layer of `inputs` x `outputs` pair weights in the first rows and columns of a crossbar.
 
+    Attributes:
+        cell_signs: +1 for columns of plus cells, -1 for those of minus cells, (2 m outputs,).
+
     Args:
         crossbar: where the weights live; lines beyond the layer are read at 0 V and never selected.
         inputs: rows used.
-        outputs: half of the columns used.
+        outputs: each takes 2 `devices` columns.
         read_voltage: largest level of a read, V.
+        devices: cells in parallel on each side of a weight, m >= 1.
 
     Raises:
         ConfigurationError: the layer does not fit the tile.
     """
 
-    def __init__(self, crossbar: RecordedCrossbar, inputs: int, outputs: int, read_voltage: float) -> None:
+    def __init__(
+        self,
+        crossbar: RecordedCrossbar,
+        inputs: int,
+        outputs: int,
+        read_voltage: float,
+        devices: int = 1,
+    ) -> None:
         rows, columns = crossbar.capabilities.shape
-        if inputs > rows or 2 * outputs > columns:
+        self.cell_signs: Floats = np.tile(np.repeat([1.0, -1.0], devices), outputs)
+        if inputs > rows or len(self.cell_signs) > columns:
             raise ConfigurationError(
                 f"tile {crossbar.tile} has {rows} rows and {columns} columns; a layer of {inputs} inputs and "
-                f"{outputs} outputs in pairs needs {inputs} rows and {2 * outputs} columns; enlarge "
+                f"{outputs} outputs in pairs needs {inputs} rows and {len(self.cell_signs)} columns; enlarge "
                 "simulated.tiles in the bench file or shrink network.hidden in the experiment file"
             )
         self.crossbar = crossbar
         self.inputs, self.outputs = inputs, outputs
+        self._devices = devices
         self._rows, self._columns = rows, columns
         self._read_voltage = read_voltage
         self._calibration: Calibration | None = None
@@ -98,8 +111,7 @@ class PairLayer:
         """
         levels, scale = self._levels(signals, self.inputs, self._rows)
         currents = self.crossbar.read(Bias(levels)).currents
-        used = currents[..., : 2 * self.outputs]
-        return (used[..., 0::2] - used[..., 1::2]) * (scale / (self._forward_step * self._read_voltage))
+        return self._by_output(currents) * (scale / (self._forward_step * self._read_voltage))
 
     def backward(self, errors: Floats) -> Floats:
         """W d in units of one weight, read through the crossbar with the columns driven.
@@ -107,11 +119,10 @@ class PairLayer:
         Args:
             errors: (outputs,) or (reads, outputs).
         """
-        pairs = np.repeat(errors, 2, axis=-1)
-        pairs[..., 1::2] *= -1.0
-        levels, scale = self._levels(pairs, 2 * self.outputs, self._columns)
-        currents = self.crossbar.read(Bias(levels, "transposed")).currents
-        return currents[..., : self.inputs] * (scale / (self._backward_step * self._read_voltage))
+        signals = np.repeat(errors, 2 * self._devices, axis=-1) * self.cell_signs
+        levels, scale = self._levels(signals, len(self.cell_signs), self._columns)
+        currents = self.crossbar.read(Bias(levels, "transposed")).currents[..., : self.inputs]
+        return currents * (scale / (self._devices * self._backward_step * self._read_voltage))
 
     def map(self) -> ResistanceMap:
         """Resistance and state of every cell of the crossbar."""
@@ -119,8 +130,7 @@ class PairLayer:
 
     def weights_of(self, state: States) -> Floats:
         """Weights (inputs, outputs) of a map of states; an unreadable cell counts as AP."""
-        sign = np.where(state[: self.inputs, : 2 * self.outputs] == 1, 1.0, -1.0)
-        return 0.5 * (sign[:, 0::2] - sign[:, 1::2])
+        return 0.5 * self._by_output(np.where(state[: self.inputs] == 1, 1.0, -1.0))
 
     def states_of(self, resistance: Floats) -> States:
         """States of a map of resistances, by the threshold of each cell."""
@@ -129,7 +139,7 @@ class PairLayer:
     def used(self) -> Flags:
         """Which cells of the crossbar hold weights, (rows, columns)."""
         flags = np.zeros((self._rows, self._columns), dtype=np.bool_)
-        flags[: self.inputs, : 2 * self.outputs] = True
+        flags[: self.inputs, : len(self.cell_signs)] = True
         return flags
 
     def padded(self, state: States) -> States:
@@ -138,7 +148,7 @@ class PairLayer:
         Raises:
             ConfigurationError: the map is smaller than the layer.
         """
-        used = self.inputs, 2 * self.outputs
+        used = self.inputs, len(self.cell_signs)
         if state.shape[0] < used[0] or state.shape[1] < used[1]:
             raise ConfigurationError(
                 f"stored states of shape {state.shape} hold no layer of {used[0]} rows and {used[1]} columns"
@@ -150,10 +160,16 @@ class PairLayer:
     def select(
         self, rows: Flags, columns: Flags, polarity: int, amplitude: float, width: float, scheme: Scheme
     ) -> Pulse:
-        """A pulse for chosen inputs (inputs,) and cell columns (2 outputs,)."""
+        """A pulse for chosen inputs (inputs,) and cell columns (2 m outputs,)."""
         return select_pulse(
             _padded(rows, self._rows), _padded(columns, self._columns), polarity, amplitude, width, scheme
         )
+
+    def _by_output(self, values: Floats) -> Floats:
+        """Plus cells less minus cells of every output, over m; (..., columns) becomes (..., outputs)."""
+        signed = values[..., : len(self.cell_signs)] * self.cell_signs
+        summed: Floats = signed.reshape(*values.shape[:-1], self.outputs, 2 * self._devices).sum(axis=-1)
+        return summed / self._devices
 
     def _levels(self, signals: Floats, used: int, lines: int) -> tuple[Floats, Floats]:
         """Line levels for signals, and the factor that undoes their scaling to the read range."""

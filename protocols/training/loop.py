@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
-from ...errors import ConfigurationError
 from ..calibration import calibrate
 from ..data import Split
 from ..journal import FinishingMonitor, Journal, Monitor, States
 from ..mapping import ResistanceMap
 from ..programming import program
-from ..recorded import RecordedCrossbar
 from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
 from .digital import Digital, fresh_digital
 from .layer import PairLayer
 from .network import CrossbarNetwork, softmax
+from .placement import layer_sizes, record_tiles
 from .rule import Rule, make_rule
 from .scores import Score, confusion, evaluate
 from .settings import TrainingSettings
@@ -37,10 +36,12 @@ class TrainedNetwork:
     Attributes:
         states: of every tile (rows, columns), 1 P, 0 AP, -1 unreadable.
         digital: biases, normalisers, centres.
+        devices: cells in parallel on each side of a weight.
     """
 
     states: tuple[States, ...]
     digital: Digital
+    devices: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Trainer:
         sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
         self.crossbars = record_tiles(crossbars, len(sizes), journal)
         layers = [
-            PairLayer(crossbar, inputs, outputs, read.voltage)
+            PairLayer(crossbar, inputs, outputs, read.voltage, settings.devices)
             for crossbar, (inputs, outputs) in zip(self.crossbars, sizes, strict=True)
         ]
         self.network = CrossbarNetwork(
@@ -255,7 +256,8 @@ class Trainer:
         if self._settings.pocket and (self._pocket is None or value > self._pocket.value):
             with self._during("pocket", epoch):
                 states = tuple(layer.map().state for layer in self.network.layers)
-            self._pocket = _Pocketed(value, epoch, TrainedNetwork(states, self.network.digital))
+            trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
+            self._pocket = _Pocketed(value, epoch, trained)
         if self._journal is not None:
             self._record_epoch(self._journal, epoch, samples, violators, score)
         return score
@@ -350,7 +352,8 @@ class Trainer:
             self._journal.record_array(
                 "confusion", confusion(split.test_y, test.predicted, len(split.classes))
             )
-        trained = TrainedNetwork(tuple(one.state for one in maps), self.network.digital)
+        states = tuple(one.state for one in maps)
+        trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
         return TrainingResult(
             trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted
         )
@@ -371,25 +374,3 @@ class Trainer:
             for crossbar in self.crossbars:
                 stack.enter_context(crossbar.during(purpose, epoch))
             yield
-
-
-def layer_sizes(features: int, hidden: tuple[int, ...], classes: int) -> list[tuple[int, int]]:
-    """(inputs, outputs) of every layer; the first gets a constant input beside the features."""
-    outputs = [*hidden, classes]
-    return list(zip([features + 1, *hidden], outputs, strict=True))
-
-
-def record_tiles(
-    crossbars: Sequence[Crossbar], layers: int, journal: Journal | None
-) -> tuple[RecordedCrossbar, ...]:
-    """The first `layers` crossbars, recorded.
-
-    Raises:
-        ConfigurationError: there are fewer crossbars than layers.
-    """
-    if len(crossbars) < layers:
-        raise ConfigurationError(
-            f"the network has {layers} layers and the bench {len(crossbars)} tiles; each layer needs a "
-            "tile of its own: add one under simulated.tiles of the bench file"
-        )
-    return tuple(RecordedCrossbar(one, number, journal) for number, one in enumerate(crossbars[:layers]))

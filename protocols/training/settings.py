@@ -25,6 +25,7 @@ class TrainingSettings:
 
     Attributes:
         hidden: units of each hidden layer.
+        devices: cells in parallel on each side of a weight, m.
         schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer) or "per-sample" (none).
         epochs: passes over the training part.
         rate: eta, wanted switching probability of a unit row signal times a unit column signal.
@@ -44,6 +45,7 @@ class TrainingSettings:
     """
 
     hidden: tuple[int, ...]
+    devices: int = 1
     schedule: Schedule = "momentum"
     epochs: int = 200
     rate: float = 0.003

@@ -67,7 +67,7 @@ class Updater:
         audited = 0 < self._audit_every <= self._since_audit
         before = self._states(epoch) if audited else None
         with self._layer.crossbar.during("train", epoch):
-            for phase in phases(factor, chances, self._encoding, self._rng):
+            for phase in phases(factor, chances, self._encoding, self._layer.cell_signs, self._rng):
                 self._layer.crossbar.apply(
                     self._layer.select(
                         phase.rows,
@@ -83,10 +83,11 @@ class Updater:
             self._since_audit = 0
             after = self._states(epoch)
             working = self._layer.calibration.levels.stuck < 0
-            used = self._layer.inputs, 2 * self._layer.outputs
+            used = self._layer.inputs, len(self._layer.cell_signs)
             known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
             self.audit.add(
                 factor,
+                self._layer.cell_signs,
                 before[: used[0], : used[1]],
                 after[: used[0], : used[1]],
                 known[: used[0], : used[1]],

@@ -21,8 +21,9 @@ from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.baseline import float_baseline
 from mtjloop.protocols.training.layer import PairLayer
-from mtjloop.protocols.training.loop import Trainer, TrainingResult, layer_sizes, record_tiles
+from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.network import softmax
+from mtjloop.protocols.training.placement import layer_sizes, record_tiles
 from mtjloop.protocols.training.scores import confusion, evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
 from mtjloop.records.reader import RunReader
@@ -298,3 +299,19 @@ def test_an_interrupted_training_still_restores_its_best_state(iris: Split, tmp_
     assert result.interrupted
     assert result.failed_cells == 0
     assert result.train.accuracy == pytest.approx(best, abs=0.03)
+
+
+def test_parallel_devices_make_finer_weights(ideal: Callable[..., Any], iris: Split) -> None:
+    crossbar = RecordedCrossbar(ideal(5, 12), 0)
+    layer = PairLayer(crossbar, 5, 3, 0.1, devices=2)
+    rng = np.random.default_rng(0)
+    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights_of(layer.map().state)
+    assert set(np.unique(weights)) <= {-1.0, -0.5, 0.0, 0.5, 1.0}
+    x, d = rng.standard_normal((3, 5)), rng.standard_normal(3)
+    assert layer.forward(x) == pytest.approx(x @ weights, abs=1e-9)
+    assert layer.backward(d) == pytest.approx(weights @ d, abs=1e-9)
+    settings = replace(SETTINGS, epochs=20, devices=2)
+    shapes = [(5, 16), (4, 12)]
+    trainer = Trainer(tiles(shapes), iris, READ, PULSE, settings, 0, None, SilentMonitor())
+    assert trainer.run().train.accuracy > 0.85

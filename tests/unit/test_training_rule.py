@@ -10,6 +10,7 @@ from mtjloop.protocols.training.coincidence import firing, phases, requested
 from mtjloop.protocols.training.rule import Factor, PerSample, RankOneMomentum, dropped, orthonormal
 from mtjloop.protocols.training.settings import CoincidenceSettings, TrainingSettings
 
+SIGNS = np.tile([1.0, -1.0], 3)
 FACTOR = Factor(np.array([0.5, -1.0, 0.0, 0.25]), np.array([1.0, -0.5, 0.2]), 0.08)
 
 
@@ -76,7 +77,7 @@ def test_coincidence_delivers_what_was_requested(slots: int) -> None:
     toward = np.zeros((4, 6), dtype=np.int64)
     for _ in range(updates):
         seen = np.zeros((4, 6), dtype=np.bool_)
-        for phase in phases(FACTOR, chances, settings, rng):
+        for phase in phases(FACTOR, chances, settings, SIGNS, rng):
             selected = np.outer(phase.rows, phase.columns)
             sign = np.sign(np.outer(FACTOR.rows, np.repeat(FACTOR.columns, 2)))
             sign[:, 1::2] *= -1
@@ -111,11 +112,11 @@ def test_audit_counts_asked_and_unasked_flips() -> None:
     before = np.array([[0, 1], [0, 0]], dtype=np.int8)
     after = np.array([[1, 0], [1, 0]], dtype=np.int8)
     audit = Audit()
-    audit.add(factor, before, after, np.ones((2, 2), dtype=np.int8))
+    audit.add(factor, SIGNS[:2], before, after, np.ones((2, 2), dtype=np.int8))
     tally = audit.total()
     assert (tally.cells, tally.switched, tally.resting, tally.unasked) == (2, 2, 2, 1)
     assert tally.requested == pytest.approx(1.0)
     known: NDArray[np.int8] = np.array([[1, 0], [0, 0]], dtype=np.int8)
     partly = Audit()
-    partly.add(factor, before, after, known)
+    partly.add(factor, SIGNS[:2], before, after, known)
     assert partly.total().cells == 1
