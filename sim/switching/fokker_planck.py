@@ -122,7 +122,7 @@ def _time_of_log_forward(
 
 @kernel
 def _stay_exponent(overdrive: float, delta: float, field: float) -> float:
-    """About -ln(1 - P_eq), from what stays in the well and what hangs below the barrier; < 0: about ln P_eq."""
+    """About -ln(1 - P_eq), from what stays in the well or hangs below the barrier; < 0: about ln P_eq."""
     wells = 4.0 * (overdrive - field)
     barrier = (1.0 - field) * (1.0 - field + 2.0 * overdrive)
     return delta * min(wells, barrier)
