@@ -14,7 +14,7 @@ from .grids import HOLD_AXES, HOLD_GRID, HOLD_OFFSET, SWITCH_GRID
 from .table import Coefficients, Place, interpolated, place_in
 
 CERTAIN = 37.0
-"""Log odds from which the equilibrium occupancy counts as 1."""
+"""Log odds from which P_eq counts as 1; hazards above this (1 - P < 1e-16) do not see what returns."""
 TIME_TOLERANCE = 1e-6
 """Relative error of an equivalent time: the rounding of the tables."""
 HELD_MOST = HOLD_AXES.overdrive_last
@@ -34,11 +34,9 @@ def place_of(overdrive: float, reduced_time: float, delta: float, field: float) 
 @kernel
 def log_hazard_of(log_forward: float, overdrive: float, delta: float, field: float) -> float:
     """ln(-ln(1 - P)) from ln X: what returns from the other well is taken into account. Compiled."""
-    if _surely_switches(overdrive, delta, field):
-        return log_forward
     edge = -HELD_MOST * (1.0 - field)
-    if overdrive >= edge and log_forward < -17.0 - 4.0 * delta * max(field - overdrive, 0.0):
-        return log_forward  # X is so far below P_eq >= exp[-4 Delta (h - i)]/2 that nothing returns yet
+    if _returns_not(log_forward, _stay_exponent(overdrive, delta, field)) and overdrive >= edge:
+        return log_forward
     log_odds = equilibrium_log_odds(overdrive, delta, field)
     log_occupancy = -_log1p_exp(-log_odds)
     # beyond the edge of "hold" the table was entered at the edge, so X there belongs to the occupancy there
@@ -66,7 +64,7 @@ def fokker_planck_equivalent_time(
     if log_hazard == -math.inf:
         return 0.0
     target = log_hazard
-    if not _surely_switches(overdrive, delta, field):
+    if _stay_exponent(overdrive, delta, field) <= CERTAIN:
         log_odds = equilibrium_log_odds(overdrive, delta, field)
         log_occupancy = -_log1p_exp(-log_odds)
         hazard = math.exp(log_hazard)
@@ -123,11 +121,21 @@ def _time_of_log_forward(
 
 
 @kernel
-def _surely_switches(overdrive: float, delta: float, field: float) -> bool:
-    """Whether P_eq is 1 to double precision: what stays in the well or below the barrier is negligible."""
+def _stay_exponent(overdrive: float, delta: float, field: float) -> float:
+    """About -ln(1 - P_eq), from what stays in the well or hangs below the barrier; < 0: about ln P_eq."""
     wells = 4.0 * (overdrive - field)
     barrier = (1.0 - field) * (1.0 - field + 2.0 * overdrive)
-    return delta * min(wells, barrier) > CERTAIN
+    return delta * min(wells, barrier)
+
+
+@kernel
+def _returns_not(log_forward: float, stay: float) -> bool:
+    """Whether returning from the other well changes the hazard X by less than 1e-7 of it."""
+    if stay > CERTAIN:
+        return True
+    if log_forward <= 0.0:
+        return log_forward < stay - 18.0
+    return log_forward < 4.0 and math.exp(log_forward) < stay - 16.0
 
 
 @kernel

@@ -24,6 +24,7 @@ from mtjloop.sim.switching import (
 )
 from mtjloop.sim.switching.build import node
 from mtjloop.sim.switching.equilibrium import equilibrium_log_odds
+from mtjloop.sim.switching.fokker_planck import place_of
 from mtjloop.sim.switching.grids import HOLD_AXES, HOLD_OFFSET, SWITCH_AXES
 from mtjloop.sim.switching.packing import shipped_table
 from mtjloop.sim.switching.table import interpolated, place_in
@@ -183,6 +184,26 @@ def test_device_curves_are_the_same_law() -> None:
     _curved(device_curves(law, tau, delta, field), i, delta, field, out)
     expected = log_hazard(i, tau, delta, field)
     assert np.abs(np.expm1(out - expected))[expected < 3].max() < 1e-4
+
+
+def test_short_cuts_past_equilibrium_change_nothing() -> None:
+    """P = P_eq (1 - exp(-X/P_eq)), written out, for devices on both sides of every short cut."""
+    rng = np.random.default_rng(8)
+    table = shipped_table()
+    for _ in range(3000):
+        i, delta, h = rng.uniform(-0.3, 0.6), rng.uniform(5, 120), rng.uniform(-0.3, 0.3)
+        tau = math.exp(rng.uniform(-3, 20))
+        log_odds = equilibrium_log_odds(i, delta, h)
+        log_occupancy = -np.logaddexp(0, -log_odds)
+        relaxed = math.exp(interpolated(table, place_of(i, tau, delta, h)) - log_occupancy)
+        if relaxed < 0.1:
+            p = math.exp(log_occupancy) * -math.expm1(-relaxed)
+            expected = math.log(-math.log1p(-p)) if p > 1e-14 else math.log(p)
+        else:
+            remaining = np.logaddexp(-np.logaddexp(0, log_odds), log_occupancy - relaxed)
+            expected = math.log(-remaining) if remaining < -1e-12 else math.nan
+        if expected < math.log(30) and log_occupancy > -30:  # 1 - P above 1e-13
+            assert log_hazard(i, tau, delta, h) == pytest.approx(expected, abs=1e-6), (i, tau, delta, h)
 
 
 def test_compiled_entries_survive_what_the_public_ones_refuse() -> None:
