@@ -10,12 +10,15 @@ RUN := $(VENV)/.installed-$(TREE)
 DEV := $(VENV)/.installed-dev-$(TREE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict
 
+# numba does not see changes in functions that a cached kernel calls from another file.
+KERNELS := $(VENV)/.kernels-$(shell cat compiled.py drivers/contract.py sim/*.py sim/*/*.py | cksum | cut -d' ' -f1)
+
 .PHONY: demo test lint bench clean
 
-demo: $(RUN)
+demo: $(RUN) $(KERNELS)
 	$(BIN)/mtjloop train examples/wine/bench.yaml examples/wine/experiment.yaml --seed 0 --report
 
-test: $(DEV)
+test: $(DEV) $(KERNELS)
 	$(BIN)/python -m pytest
 
 lint: $(DEV)
@@ -25,7 +28,7 @@ lint: $(DEV)
 	$(BIN)/mypy tests benchmarks
 	$(BIN)/lint-imports
 
-bench: $(DEV)
+bench: $(DEV) $(KERNELS)
 	$(BIN)/python benchmarks/run.py
 
 clean:
@@ -45,3 +48,8 @@ $(DEV): pyproject.toml | $(BIN)/python
 	@rm -rf build $(VENV)/.installed-*
 	$(INSTALL) -e '.[dev]'
 	@touch $@ $(RUN)
+
+$(KERNELS): | $(BIN)/python
+	@rm -f $(VENV)/.kernels-*
+	@find . -name '*.nb[ic]' -not -path './.git/*' -exec rm -f {} +
+	@touch $@
