@@ -54,6 +54,37 @@ def init(
             print(f"next: mtjloop train {paths[0]} {paths[1]} --report")
 
 
+@app.command()
+def die(
+    bench: Bench,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw histograms, correlations and P(V) into a .png, .svg or .pdf.")
+    ] = None,
+    width: Annotated[
+        list[str] | None, typer.Option(help="Pulse width of a P(V) curve, such as '100 us'; may be repeated.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show a simulated die as drawn: the one command that looks at what the simulator hides."""
+    with _errors():
+        from .die_command import describe_die, parsed_widths, print_die
+
+        widths = parsed_widths(width or ())
+        result, views = describe_die(bench, seed)
+        if plot is not None:
+            from .die_figure import draw_die
+
+            draw_die(plot, f"{result['bench']}: die {result['seed']} as drawn", views, widths)
+            result["plot"] = str(plot)
+        if as_json:
+            _print_json(result)
+        else:
+            print_die(result, views)
+            if plot is not None:
+                print(f"plot: {plot}")
+
+
 @app.command("map")
 def map_(
     bench: Bench,

@@ -9,68 +9,50 @@ from types import TracebackType
 from typing import Annotated, Literal
 
 import numpy as np
+import yaml
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
 from .contract import Crossbar, SafeState, Timing
+from .die_file import DieSection
 from .guard import Guard, Limits
 from .quantities import (
-    Conductance,
     Current,
     Duration,
-    FluxDensity,
-    Fraction,
     PositiveCurrent,
     PositiveDuration,
-    PositiveResistance,
     PositiveVoltage,
     Resistance,
     Voltage,
 )
 from .simulated import (
     Electronics,
-    Junction,
-    LawName,
+    Resolve,
     SimulatedCrossbar,
-    Spread,
-    Transistors,
+    TileView,
+    Wear,
     Wires,
+    correlations,
+    drawn_spreads,
     simulated_tile,
+    target_spreads,
 )
-from .yaml_file import Section, parse_yaml, read_text
+from .yaml_file import Section, parse_mapping, parse_yaml, read_text
+
+__all__ = [
+    "Bench",
+    "BenchDescription",
+    "BenchFile",
+    "TileView",
+    "correlations",
+    "drawn_spreads",
+    "open_bench",
+    "read_bench_file",
+    "target_spreads",
+    "tile_views",
+]
 
 _NotNegative = Field(ge=0)
-_Spread = Annotated[Fraction, Field(ge=0, lt=1)]
-
-
-class TileSection(Section):
-    """One electrically separate array on the die."""
-
-    rows: Annotated[int, Field(ge=1, le=4096)]
-    columns: Annotated[int, Field(ge=1, le=4096)]
-
-
-class JunctionSection(Section):
-    """Nominal junction; the defaults and their sources are those of `mtjloop.sim.device.Junction`."""
-
-    parallel_resistance: PositiveResistance = 5e3
-    tmr: Annotated[Fraction, Field(gt=0)] = 1.2
-    delta: Annotated[float, Field(gt=0, le=200, strict=False)] = 45.0
-    critical_voltage_up: PositiveVoltage = 0.55
-    critical_voltage_down: PositiveVoltage = 0.55
-    stray_field: Annotated[Fraction, Field(ge=-0.3, le=0.3)] = 0.0
-    damping: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    anisotropy_field: Annotated[FluxDensity, Field(gt=0)] = 0.3
-    attempt_time: PositiveDuration = 1e-9
-    law: LawName = "neel-brown-2"
-
-
-class SpreadSection(Section):
-    """Relative device-to-device standard deviations, in per cent."""
-
-    resistance: _Spread = 0.08
-    critical_voltage: _Spread = 0.044
-    delta: _Spread = 0.077
 
 
 class WiresSection(Section):
@@ -80,13 +62,6 @@ class WiresSection(Section):
     column_segment: Annotated[Resistance, _NotNegative] = 1.0
     driver: Annotated[Resistance, _NotNegative] = 5.0
     sense: Annotated[Resistance, _NotNegative] = 5.0
-
-
-class TransistorsSection(Section):
-    """Access transistors of a 1T1R array."""
-
-    on_resistance: Annotated[Resistance, _NotNegative] = 500.0
-    leak: Annotated[Conductance, Field(gt=0)] = 1e-9
 
 
 class ElectronicsSection(Section):
@@ -106,20 +81,16 @@ class ElectronicsSection(Section):
 class SimulatedSection(Section):
     """A simulated die and the electronics around it."""
 
-    kind: Literal["passive", "1T1R"] = "passive"
-    tiles: Annotated[list[TileSection], Field(min_length=1)]
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    junction: JunctionSection = JunctionSection()
-    spread: SpreadSection = SpreadSection()
+    die: DieSection
+    resolve: Resolve = "frozen"
     wires: WiresSection = WiresSection()
-    transistors: TransistorsSection | None = None
     electronics: ElectronicsSection = ElectronicsSection()
     memory: str | None = None
 
     @model_validator(mode="after")
-    def _kinds_agree(self) -> "SimulatedSection":
-        if self.transistors is not None and self.kind == "passive":
-            raise ValueError("transistors are given for a passive die; use kind: 1T1R or remove them")
+    def _can_be_resolved(self) -> "SimulatedSection":
+        if self.resolve == "event" and self.die.description().back_hopping.on:
+            raise ValueError("resolve is event, which a die with back_hopping does not allow; use frozen")
         return self
 
 
@@ -206,12 +177,24 @@ class BenchDescription:
 
 
 def read_bench_file(path: Path) -> BenchDescription:
-    """Read and check a bench file; nothing is opened.
+    """Read and check a bench file and the die file that it may name; nothing is opened.
+
+    The text of the description is complete in itself: a die file is put in place of its name.
 
     Raises:
-        ConfigurationError: the file is absent or wrong; names the key, the found and the accepted.
+        ConfigurationError: a file is absent or wrong; names the key, the found and the accepted.
     """
     text = read_text(path)
+    content = parse_mapping(text, str(path), BenchFile)
+    section = content.get("simulated")
+    if isinstance(section, dict) and isinstance(section.get("die"), str):
+        die_path = path.parent / section["die"]
+        die_text = read_text(die_path)
+        parse_yaml(die_text, str(die_path), DieSection)
+        section["die"] = parse_mapping(die_text, str(die_path), DieSection)
+        text = f"# {path.name} with {die_path.name} in place\n" + yaml.safe_dump(
+            content, sort_keys=False, allow_unicode=True
+        )
     return BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
 
 
@@ -241,6 +224,25 @@ class Bench:
                 self._memory.store()
 
 
+def tile_views(description: BenchDescription, seed: int = 0) -> tuple[TileView, ...]:
+    """What the simulator hides: every tile of a simulated die as drawn. For the `die` command alone.
+
+    Raises:
+        ConfigurationError: the bench has no simulated die, or it cannot be drawn.
+    """
+    section = description.content.simulated
+    if section is None:
+        raise ConfigurationError(f"{description.path}: simulated: this key is missing")
+    die_seed = seed if section.die.seed is None else section.die.seed
+    try:
+        return tuple(
+            TileView.drawn_from(section.die.description(), tile.rows, tile.columns, die_seed, number)
+            for number, tile in enumerate(section.die.tiles)
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
+
+
 def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
     """Open the bench that a file describes.
 
@@ -256,32 +258,29 @@ def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
     if section is None:
         raise ConfigurationError(f"{description.path}: simulated: this key is missing")
     limits = Limits(**dict(content.limits))
-    die_seed = seed if section.seed is None else section.seed
-    tiles = tuple(
-        simulated_tile(
-            Junction(**dict(section.junction)),
-            Spread(**dict(section.spread)),
-            tile.rows,
-            tile.columns,
-            Wires(**dict(section.wires)),
-            _transistors(section),
-            _electronics(section.electronics, limits),
-            die_seed,
-            number,
+    die_seed = seed if section.die.seed is None else section.die.seed
+    try:
+        tiles = tuple(
+            simulated_tile(
+                section.die.description(),
+                tile.rows,
+                tile.columns,
+                Wires(**dict(section.wires)),
+                section.die.access(),
+                _electronics(section.electronics, limits),
+                die_seed,
+                number,
+                section.resolve,
+            )
+            for number, tile in enumerate(section.die.tiles)
         )
-        for number, tile in enumerate(section.tiles)
-    )
+    except ValueError as error:
+        raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
     memory = None
     if section.memory is not None:
         memory = _Memory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
         memory.recall()
     return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
-
-
-def _transistors(section: SimulatedSection) -> Transistors | None:
-    if section.kind == "passive":
-        return None
-    return Transistors(**dict(section.transistors or TransistorsSection()))
 
 
 def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
@@ -296,12 +295,12 @@ def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
 
 def _die_key(section: SimulatedSection, seed: int) -> str:
     """What must be the same for a stored chip to be the same die."""
-    die = section.model_dump(include={"kind", "tiles", "junction", "spread"})
+    die = section.die.model_dump(exclude={"seed"})
     return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()
 
 
 class _Memory:
-    """The states of a simulated chip between two commands, as a real chip keeps them."""
+    """The states and wear of a simulated chip between two commands, as a real chip keeps them."""
 
     def __init__(self, path: Path, key: str, tiles: tuple[SimulatedCrossbar, ...]) -> None:
         self._path, self._key, self._tiles = path, key, tiles
@@ -318,7 +317,8 @@ class _Memory:
                     )
                 for number, tile in enumerate(self._tiles):
                     pulses, reads = stored[f"events{number}"]
-                    tile.array.restore(stored[f"state{number}"], int(pulses), int(reads))
+                    wear = Wear(stored[f"damage{number}"], stored[f"drift{number}"])
+                    tile.array.restore(stored[f"state{number}"], int(pulses), int(reads), wear)
         except (OSError, KeyError, ValueError) as error:
             raise ConfigurationError(f"{self._path}: simulated.memory: no stored chip ({error})") from error
 
@@ -326,6 +326,8 @@ class _Memory:
         content: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {"key": np.array(self._key)}
         for number, tile in enumerate(self._tiles):
             content[f"state{number}"] = tile.array.state
+            wear = tile.array.wear
+            content[f"damage{number}"], content[f"drift{number}"] = wear.damage, wear.log_rate
             content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
         descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
         with os.fdopen(descriptor, "wb") as file:

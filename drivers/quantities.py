@@ -11,22 +11,28 @@ from pydantic import BeforeValidator, Field
 
 _PREFIX = {"": 0, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9}
 """Powers of ten."""
-_UNITS: dict[str, tuple[str, ...]] = {
-    "voltage": ("V",),
-    "time": ("s",),
-    "resistance": ("ohm", "Ohm", "Ω"),
-    "conductance": ("S",),
-    "current": ("A",),
-    "energy": ("J",),
-    "temperature": ("K",),
-    "flux density": ("T",),
+_UNITS: dict[str, dict[str, int]] = {
+    "voltage": {"V": 0},
+    "time": {"s": 0},
+    "resistance": {"ohm": 0, "Ohm": 0, "Ω": 0},
+    "conductance": {"S": 0},
+    "current": {"A": 0},
+    "energy": {"J": 0},
+    "temperature": {"K": 0},
+    "flux density": {"T": 0, "Oe": -4},
+    "length": {"m": 0},
+    "thermal resistance": {"K/W": 0, "K/mW": 3, "K/uW": 6, "K/µW": 6},
+    "acceleration": {"/V": 0},
+    "resistance-area": {"ohm um^2": -12, "ohm µm^2": -12, "Ω µm^2": -12, "ohm m^2": 0},
 }
+"""Symbols of units with their powers of ten; each takes an SI prefix."""
 _EXAMPLE = {
     "voltage": "0.6 V", "time": "50 us", "resistance": "5 kohm", "conductance": "200 uS",
     "current": "1 mA", "energy": "2 uJ", "temperature": "300 K", "flux density": "300 mT",
-    "fraction": "4.4 %",
+    "fraction": "4.4 %", "length": "50 nm", "thermal resistance": "1 K/uW", "acceleration": "30 /V",
+    "resistance-area": "10 ohm um^2",
 }  # fmt: skip
-_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s.]\S*)")
+_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s.]\S*(?:\s+\S+)?)")
 
 
 def parse_quantity(value: object, kind: str) -> float:
@@ -34,8 +40,9 @@ def parse_quantity(value: object, kind: str) -> float:
 
     Args:
         value: text such as `50 us`; a bare number is refused, since its unit would be a guess.
-        kind: "voltage", "time", "resistance", "conductance", "current", "energy", "temperature" or
-            "fraction" (which is written in per cent).
+        kind: "fraction" (which is written in per cent) or one of "voltage", "time", "resistance",
+            "conductance", "current", "energy", "temperature", "flux density", "length", "thermal resistance",
+            "acceleration", "resistance-area".
 
     Raises:
         ValueError: naming what was found and what is accepted.
@@ -59,9 +66,10 @@ def parse_quantity(value: object, kind: str) -> float:
 def _power_of_ten(unit: str, kind: str) -> int | None:
     if kind == "fraction":
         return -2 if unit == "%" else None
-    for base in _UNITS[kind]:
-        if unit.endswith(base) and unit.removesuffix(base) in _PREFIX:
-            return _PREFIX[unit.removesuffix(base)]
+    written = " ".join(unit.split())
+    for base, power in _UNITS[kind].items():
+        if written.endswith(base) and written.removesuffix(base) in _PREFIX:
+            return power + _PREFIX[written.removesuffix(base)]
     return None
 
 

@@ -4,23 +4,55 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..sim.array import SimulatedArray, Transistors
-from ..sim.device import Junction, Spread
+from ..sim.array import Resolve, SimulatedArray, Transistors, Wear
+from ..sim.device import (
+    BackHopping,
+    Breakdown,
+    Defects,
+    Die,
+    Drift,
+    Heating,
+    Junction,
+    LifeLaw,
+    Spread,
+    area_of,
+)
 from ..sim.die import draw_tile
 from ..sim.network import Wires
+from ..sim.parameters import PARAMETERS, check_parameter, default_of
+from ..sim.spreads import decompose
 from ..sim.switching import LawName
+from ..sim.view import TileView, correlations, drawn_spreads, target_spreads
 from .checks import check_bias, check_pulse
 from .contract import Applied, Bias, Capabilities, Floats, Kind, Pulse, Reading, SafeState, Timing
 
 __all__ = [
+    "PARAMETERS",
+    "BackHopping",
+    "Breakdown",
+    "Defects",
+    "Die",
+    "Drift",
     "Electronics",
+    "Heating",
     "Junction",
     "LawName",
+    "LifeLaw",
+    "Resolve",
     "SimulatedCrossbar",
     "Spread",
+    "TileView",
     "Transistors",
+    "Wear",
     "Wires",
+    "area_of",
+    "check_parameter",
+    "correlations",
+    "decompose",
+    "default_of",
+    "drawn_spreads",
     "simulated_tile",
+    "target_spreads",
 ]
 
 
@@ -125,8 +157,7 @@ class SimulatedCrossbar:
 
 
 def simulated_tile(
-    junction: Junction,
-    spread: Spread,
+    die: Die,
     rows: int,
     columns: int,
     wires: Wires,
@@ -134,11 +165,17 @@ def simulated_tile(
     electronics: Electronics,
     seed: int,
     tile: int,
+    resolve: Resolve = "frozen",
 ) -> SimulatedCrossbar:
-    """Draw tile number `tile` of the die with this seed and put it behind the contract."""
-    drawn = draw_tile(junction, spread, rows, columns, seed, tile)
-    array = SimulatedArray(drawn, wires, transistors, seed, tile)
-    return SimulatedCrossbar(array, "passive" if transistors is None else "1T1R", electronics)
+    """Draw tile number `tile` of the die with this seed and put it behind the contract.
+
+    Raises:
+        ValueError: the die cannot be drawn, see `mtjloop.sim.die.draw_tile`.
+    """
+    drawn = draw_tile(die, rows, columns, seed, tile)
+    array = SimulatedArray(drawn, wires, transistors, seed, tile, resolve)
+    kind: Kind = "passive" if transistors is None else "1T1R"
+    return SimulatedCrossbar(array, kind, electronics)
 
 
 def _rounded(values: Floats, step: float) -> Floats:

@@ -69,6 +69,18 @@ def parse_yaml(text: str, name: str, model: type[Model]) -> Model:
         ConfigurationError: naming the file, the key, what was found and what is accepted.
     """
     try:
+        return model.model_validate(parse_mapping(text, name, model))
+    except ValidationError as error:
+        raise ConfigurationError(describe(error, name, model)) from None
+
+
+def parse_mapping(text: str, name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """Parse YAML text that holds a mapping, without checking its values.
+
+    Raises:
+        ConfigurationError: no YAML, or no mapping; names the file and the keys of `model`.
+    """
+    try:
         content = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
@@ -77,10 +89,7 @@ def parse_yaml(text: str, name: str, model: type[Model]) -> Model:
             f"{name}: found {type(content).__name__} at the top; a mapping with the keys "
             f"{', '.join(model.model_fields)} is accepted"
         )
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise ConfigurationError(describe(error, name, model)) from None
+    return content
 
 
 def describe(error: ValidationError, name: str, model: type[BaseModel]) -> str:

@@ -1,24 +1,26 @@
 """A simulated array: every pulse and every read is solved with wires, drivers and sneak paths."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._types import Floats, States
-from .array_kernels import (
-    add_noise,
-    cell_conductances,
-    disturb_bounds,
-    draw_flips,
-    pulse_hazard,
-    read_sequence,
-)
-from .cells import Access
+from .array_kernels import add_noise, break_junction, pulse_voltages, read_sequence, wear
+from .bias import cell_conductances
+from .cells import Access, copied, overwrite
 from .die import Tile
+from .disturb import RUNGS, hazard_bounds, sum_bounds
+from .events import pulse_events
 from .line_solver import factor_lines, transpose_into
 from .lines import Lines
 from .network import MOST_ITERATIONS, TOLERANCE, Wires, conductance_of, line_drivers, no_convergence
+from .parameters import check_parameter, default_of
+from .sampler import Sampler
+
+Resolve = Literal["frozen", "event"]
+"""Whether a flip within a pulse changes the voltages of that pulse (`event`) or not (`frozen`)."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,24 @@ class Transistors:
         leak: conductance of a cell whose gate is closed, S, > 0.
     """
 
-    on_resistance: float = 500.0
-    leak: float = 1e-9
+    on_resistance: float = default_of("transistors.on_resistance")
+    leak: float = default_of("transistors.leak")
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_parameter(f"transistors.{field.name}", getattr(self, field.name))
 
 
 @dataclass(frozen=True)
 class PulseOutcome:
-    """One pulse: line currents of its first repeat in A, energy in J over all repeats, flips."""
+    """One pulse: line currents of its first repeat in A, energy in J over all repeats, flips, broken
+    junctions."""
 
     row_currents: Floats
     column_currents: Floats
     energy: float
     flips: int
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,14 @@ class ReadOutcome:
     currents: Floats
     energy: float
     peak_current: float
+
+
+@dataclass(frozen=True)
+class Wear:
+    """What a chip carries besides its states: damage and ln(rate) of every cell, (rows, columns)."""
+
+    damage: Floats
+    log_rate: Floats
 
 
 @dataclass(frozen=True)
@@ -68,29 +84,52 @@ class SimulatedArray:
     """One array of a die with its hidden state.
 
     Args:
-        tile: cells as drawn.
+        tile: cells as drawn; they are copied, since an array wears.
         wires: resistances around the devices.
         transistors: of a 1T1R array; None for a passive one.
         seed: key of all draws, below 2^64.
         number: number of the array on its die, below 2^30; part of the key.
+        resolve: whether a flip within a pulse changes the voltages of that pulse.
+
+    Raises:
+        ValueError: `resolve` is unknown, or is "event" for a die that hops back.
     """
 
     def __init__(
-        self, tile: Tile, wires: Wires, transistors: Transistors | None, seed: int, number: int
+        self,
+        tile: Tile,
+        wires: Wires,
+        transistors: Transistors | None,
+        seed: int,
+        number: int,
+        resolve: Resolve = "frozen",
     ) -> None:
-        self._cells, self._dynamics = tile.cells, tile.dynamics
+        if resolve not in ("frozen", "event"):
+            raise ValueError(f"resolve is {resolve!r}; frozen or event is accepted")
+        if resolve == "event" and tile.die.back_hopping.on:
+            raise ValueError("resolve is 'event'; a die with back_hopping needs 'frozen'")
+        self._fresh = tile.cells
+        self._cells = copied(tile.cells)
+        self._dynamics = tile.dynamics
         self._state: States = np.array(tile.state, dtype=np.int8)
+        self._fixed = np.isin(tile.drawn.defect, (3, 4))
         self._wires = wires
         self._access = (
             Access(transistors.on_resistance, transistors.leak) if transistors else Access(0.0, 0.0)
         )
+        self._resolve = resolve
         self._seed = np.uint64(seed)
         self._number = number
+        self._sampler = Sampler(tile.die, self._cells, self._dynamics, self._seed, number)
         self._g_row = conductance_of(wires.row_segment)
         self._g_col = conductance_of(wires.column_segment)
         self._factors: dict[bool, _Factors] = {}
-        self._bounds = np.empty(self._state.size)
-        self._bounded = (-1.0, 0.0)
+        self._bounds = np.empty((len(RUNGS), 2, self._state.size))
+        self._sums = np.empty((len(RUNGS), self._state.size))
+        self._bounded = np.zeros(len(RUNGS), np.bool_)
+        self._summed = np.zeros(len(RUNGS), np.int8)
+        self._read_duration = 0.0
+        self._scratch = np.empty(self._state.size, np.int64)
         self.pulses = 0
         self.reads = 0
 
@@ -102,19 +141,46 @@ class SimulatedArray:
 
     @property
     def state(self) -> States:
-        """A copy of the states, (rows, columns); 1 = P, 0 = AP."""
+        """A copy of the states, (rows, columns); 1 = P, 0 = AP. Shorts, opens and broken cells keep a bit
+        too."""
         return self._state.copy()
 
-    def restore(self, state: States, pulses: int, reads: int) -> None:
-        """Take up states and event counts, as when a chip is put back on the bench."""
+    @property
+    def wear(self) -> Wear:
+        """A copy of the damage and drift of every cell."""
+        return Wear(self._cells.damage.copy(), self._sampler.log_rate)
+
+    @property
+    def broken(self) -> NDArray[np.bool_]:
+        """Cells whose junction broke, (rows, columns)."""
+        return np.asarray((self._cells.stuck == 1) & (self._fresh.stuck == 0))
+
+    def restore(self, state: States, pulses: int, reads: int, wear: Wear | None = None) -> None:
+        """Take up states, event counts and wear, as when a chip is put back on the bench.
+
+        Cells stuck in P or AP keep their state. Without `wear` the wear of the array is kept.
+
+        Raises:
+            ValueError: states or wear of another shape.
+        """
         if state.shape != self.shape:
             raise ValueError(f"states of shape {state.shape} do not fit an array of shape {self.shape}")
-        self._state[:] = state
+        self._state[:] = np.where(self._fixed, self._state, state)
         self.pulses, self.reads = pulses, reads
-        self._forget()
+        if wear is not None:
+            if wear.damage.shape != self.shape or wear.log_rate.shape != self.shape:
+                raise ValueError(f"wear of shape {wear.damage.shape} does not fit an array of {self.shape}")
+            overwrite(self._cells, self._fresh)
+            self._cells.damage[:] = wear.damage
+            for i, j in np.argwhere((wear.damage >= self._cells.limit) & (self._cells.stuck == 0)):
+                break_junction(self._cells, self._dynamics, i, j)
+            self._sampler.restore_drift(wear.log_rate)
+            self._cells_changed()
+        self._states_changed()
+        self._sampler.states_changed()
 
     def apply(self, row_levels: Floats, column_levels: Floats, widths: Floats, repeat: int) -> PulseOutcome:
-        """Give a pulse `repeat` times; every cell may flip by the voltage it sees.
+        """Give a pulse `repeat` times; every cell may flip by the voltage it sees, and is worn by it.
 
         Args:
             row_levels: (rows,), V; NaN floats.
@@ -124,6 +190,7 @@ class SimulatedArray:
 
         Raises:
             ConvergenceError: the array solve failed; no cell was flipped by that repeat.
+            ValueError: a width is negative or not a number, or all are 0.
         """
         s_row, v_row = line_drivers(row_levels, self._wires.driver)
         s_col, v_col = line_drivers(column_levels, self._wires.driver)
@@ -133,26 +200,56 @@ class SimulatedArray:
             edges = widths.reshape(1)
             widths = np.full(rows, float(widths))
         else:
-            edges = np.unique(widths[widths > 0.0])
-        hazard = np.empty((rows, columns))
+            edges = np.unique(widths[widths != 0.0])
+        if not (len(edges) and edges[0] > 0.0 and edges[-1] < np.inf):
+            raise ValueError(
+                f"widths are {widths}; finite numbers > 0 s are accepted (0 closes the gate of a row)"
+            )
+        volts = np.empty((len(edges), rows, columns))
         currents: list[tuple[Floats, Floats]] = []
-        energy, flips = 0.0, 0
+        energy, flips, broken = 0.0, 0, 0
         for _ in range(repeat):
+            if self._sampler.drift(self.pulses):
+                self._summed[:] = 0
             row_current, column_current = np.empty(rows), np.empty(columns)
-            given, residual = pulse_hazard(
-                self._cells, self._state, self._dynamics, self._access, lines, widths, edges,
-                TOLERANCE, MOST_ITERATIONS, hazard, row_current, column_current,
-            )  # fmt: skip
+            if self._resolve == "frozen":
+                given, residual = pulse_voltages(
+                    self._cells, self._state, self._dynamics, self._access, lines, widths, edges, TOLERANCE,
+                    MOST_ITERATIONS, volts, row_current, column_current,
+                )  # fmt: skip
+                flipped = 0
+                if not np.isnan(given):
+                    flipped = self._sampler.draw(self._state, volts, edges, self.pulses)
+            else:
+                given, residual, flipped = pulse_events(
+                    self._cells, self._state, self._dynamics, self._access, lines, widths, edges, TOLERANCE,
+                    MOST_ITERATIONS, self._seed, self._number, self.pulses, row_current, column_current,
+                    volts[-1], self._scratch,
+                )  # fmt: skip
             if np.isnan(given):
                 raise no_convergence(self._conductances(), self._wires, residual)
             currents.append((row_current, column_current))
             energy += given
-            flipped = draw_flips(hazard, self._state, self._seed, self._number, self.pulses)
             self.pulses += 1
+            flips += flipped
             if flipped:
-                flips += flipped
-                self._forget()
-        return PulseOutcome(*currents[0], energy, flips)
+                self._states_changed()
+                if self._resolve == "event":
+                    self._sampler.states_changed()
+            broken += self._worn(volts, edges)
+        return PulseOutcome(*currents[0], energy, flips, broken)
+
+    def _worn(self, volts: Floats, edges: Floats) -> int:
+        """Wear the junctions by one pulse; returns how many broke."""
+        broken, began = 0, 0.0
+        parts = volts if self._resolve == "frozen" else volts[-1:]
+        ends = edges if self._resolve == "frozen" else edges[-1:]
+        for seen, end in zip(parts, ends, strict=True):
+            broken += wear(self._cells, self._dynamics, seen, end - began)
+            began = end
+        if broken:
+            self._cells_changed()
+        return broken
 
     def read(self, levels: Floats, forward: bool, duration: float, noise: float) -> ReadOutcome:
         """Read once for each row of `levels`, with read disturb.
@@ -182,22 +279,24 @@ class SimulatedArray:
         """Read a sequence whose floating lines, if any, are those of its first read."""
         driven = np.isfinite(levels[0])
         values = np.where(driven, levels, 0.0)
-        spread = float(max(values.max(), 0.0) - min(values.min(), 0.0))  # sensed lines sit at 0 V
         currents = np.empty((len(levels), self.shape[1] if forward else self.shape[0]))
         done, energy, peak = 0, 0.0, 0.0
+        self._set_read_duration(duration)
         while done < len(levels):
             factors = self._factored(forward) if driven.all() else self._factor(forward, driven)
-            self._bound_disturb(spread, duration)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
                 factors.g, factors.g_t, factors.inverse_row, factors.inverse_col, values[done:], forward,
-                TOLERANCE, MOST_ITERATIONS, self._bounds, duration, self._seed, self._number, self.reads,
-                currents[done:],
+                TOLERANCE, MOST_ITERATIONS, self._sums, self._summed, duration, self._seed, self._number,
+                self.reads, currents[done:],
             )  # fmt: skip
             if residual > 0.0:
                 raise no_convergence(factors.g, self._wires, residual)
-            if flips:
-                self._forget()
+            if flips < 0:
+                self._bound_disturb(-1 - flips)
+            elif flips:
+                self._states_changed()
+                self._sampler.states_changed()
             done += reads
             self.reads += reads
             energy += used
@@ -205,9 +304,13 @@ class SimulatedArray:
         return ReadOutcome(currents, energy, peak)
 
     def _conductances(self) -> Floats:
+        """Of all cells at zero bias."""
         g = np.empty(self.shape)
-        opened = np.ones(self.shape[0], dtype=np.int8)
-        cell_conductances(self._cells, self._state, self._access, opened, g)
+        rows, columns = self.shape
+        cell_conductances(
+            self._cells, self._state, self._access, self._dynamics.half_voltage, np.ones(rows, dtype=np.int8),
+            np.zeros(rows), np.zeros(columns), g,
+        )  # fmt: skip
         return g
 
     def _factored(self, forward: bool) -> _Factors:
@@ -230,14 +333,30 @@ class SimulatedArray:
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
         return _Factors(g, g_t, inverse_row, inverse_col, lines)
 
-    def _bound_disturb(self, volt: float, duration: float) -> None:
-        """Make the disturb bounds cover |V| <= volt; they grow with the largest read level seen."""
-        bounded_volt, bounded_duration = self._bounded
-        if volt > bounded_volt or duration != bounded_duration:
-            disturb_bounds(self._cells, self._state, self._dynamics, volt, duration, self._bounds)
-            self._bounded = (volt, duration)
+    def _set_read_duration(self, duration: float) -> None:
+        if duration != self._read_duration:
+            self._read_duration = duration
+            self._bounded[:] = False
+            self._summed[:] = 0
 
-    def _forget(self) -> None:
+    def _bound_disturb(self, rung: int) -> None:
+        """Make the disturb bounds of one rung of read voltages ready for the present states."""
+        if not self._bounded[rung]:
+            hazard_bounds(
+                self._cells, self._dynamics, rung, self._read_duration, self._sampler.headroom,
+                self._bounds[rung],
+            )  # fmt: skip
+            self._bounded[rung] = True
+        sum_bounds(self._bounds[rung], self._state, self._sums[rung])
+        self._summed[rung] = 1
+
+    def _states_changed(self) -> None:
         """Drop what was computed from the previous states."""
         self._factors.clear()
-        self._bounded = (-1.0, 0.0)
+        self._summed[:] = 0
+
+    def _cells_changed(self) -> None:
+        """Drop what was computed from cells that have changed."""
+        self._bounded[:] = False
+        self._sampler.cells_changed()
+        self._states_changed()

@@ -1,4 +1,4 @@
-"""Compiled inner loops of a simulated array: one pulse, a sequence of reads."""
+"""Compiled inner loops of a simulated array: the voltages of a pulse, a sequence of reads, wear."""
 
 import math
 
@@ -6,26 +6,15 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .cells import Access, Cells, Dynamics, cell_hazard, junction_conductance
-from .line_solver import solve_factored, solve_network
+from .bias import cell_conductances, solve_biased
+from .cells import Access, Cells, Dynamics, damage_of
+from .disturb import draw_disturb, rung_of
+from .line_solver import factor_lines, transpose_into
 from .lines import Lines
-from .philox import DISTURB_STREAM, NOISE_STREAM, PULSE_STREAM, Word, normal, uniform_pair
+from .philox import NOISE_STREAM, Word, normal
 
-
-@kernel
-def cell_conductances(cells: Cells, state: States, access: Access, opened: States, g: Floats) -> None:
-    """Conductance of each cell: junction in series with its transistor, or the leak of a closed one.
-
-    `opened[i]` is 1 where the gate of row i is open; passive arrays have all 1.
-    """
-    m, n = state.shape
-    for i in range(m):
-        for j in range(n):
-            if opened[i] == 0:
-                g[i, j] = access.leak
-            else:
-                device = junction_conductance(cells, state, i, j)
-                g[i, j] = device / (1.0 + access.resistance * device)
+NEGLIGIBLE_DAMAGE = 1e-18
+"""A pulse that damages no cell by more is not booked: 10^12 of them make a millionth of a life."""
 
 
 @kernel
@@ -40,174 +29,126 @@ def driver_power(lines: Lines, row_current: Floats, column_current: Floats) -> f
 
 
 @kernel
-def pulse_hazard(
-    cells: Cells,
-    state: States,
-    dynamics: Dynamics,
-    access: Access,
-    lines: Lines,
-    widths: Floats,
-    edges: Floats,
-    tolerance: float,
-    most: int,
-    hazard: Floats,
-    row_current: Floats,
-    column_current: Floats,
-) -> tuple[float, float]:
-    """Integrated switching rate of every cell over one pulse, with the states frozen at its start.
+def solve_interval(
+    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, opened: States,
+    tolerance: float, most: int, junction: Floats, row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """Junction voltages and line currents of one interval in which no state and no gate changes.
 
-    Rows close their gates at `widths[i]`; `edges` are the distinct closing times in rising order. The
-    network is solved once for each interval between edges.
+    Returns:
+        Outer iterations (-1: not converged) and the last residual, V.
+    """
+    m, n = state.shape
+    g, g_t = np.empty((m, n)), np.empty((n, m))
+    inverse_row, inverse_col = np.empty((n, m)), np.empty((m, n))
+    volts = np.empty((m, n))
+    cell_conductances(cells, state, access, dynamics.half_voltage, opened, lines.v_row, lines.v_col, g)
+    transpose_into(g, g_t)
+    factor_lines(g_t, lines.g_row, lines.s_row, False, inverse_row)
+    factor_lines(g, lines.g_col, lines.s_col, True, inverse_col)
+    return solve_biased(
+        cells, state, access, dynamics.half_voltage, opened, g, g_t, inverse_row, inverse_col, lines,
+        tolerance, most, volts, junction, row_current, column_current,
+    )  # fmt: skip
+
+
+@kernel
+def pulse_voltages(
+    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
+    edges: Floats, tolerance: float, most: int, volts: Floats, row_current: Floats, column_current: Floats,
+) -> tuple[float, float]:  # fmt: skip
+    """Junction voltages in every interval of one pulse, with the states frozen at its start.
+
+    Rows close their gates at `widths[i]`; `edges` are the distinct closing times in rising order, and
+    `volts` is (edges, rows, columns).
 
     Returns:
         Energy given by the drivers, J (NaN if a solve did not converge), and the last residual, V. The
         currents are those of the first interval.
     """
     m, n = state.shape
-    g = np.empty((m, n))
-    volts = np.empty((m, n))
     opened = np.ones(m, dtype=np.int8)
     rows_now, columns_now = np.empty(m), np.empty(n)
-    hazard[:] = 0.0
     energy, began = 0.0, 0.0
     for k in range(edges.size):
-        duration = edges[k] - began
-        began = edges[k]
         for i in range(m):
             opened[i] = 1 if widths[i] >= edges[k] else 0
-        cell_conductances(cells, state, access, opened, g)
-        iterations, residual = solve_network(g, lines, tolerance, most, volts, rows_now, columns_now)
-        if iterations < 0:
+        outer, residual = solve_interval(
+            cells, state, dynamics, access, lines, opened, tolerance, most, volts[k], rows_now, columns_now
+        )
+        if outer < 0:
             return math.nan, residual
-        energy += driver_power(lines, rows_now, columns_now) * duration
+        energy += driver_power(lines, rows_now, columns_now) * (edges[k] - began)
+        began = edges[k]
         if k == 0:
             row_current[:] = rows_now
             column_current[:] = columns_now
-        for i in range(m):
-            for j in range(n):
-                volt = 0.0  # a closed gate: no current, so no torque; thermal switching goes on
-                if opened[i] == 1:
-                    volt = volts[i, j] * g[i, j] / junction_conductance(cells, state, i, j)
-                hazard[i, j] = cell_hazard(dynamics, cells, state[i, j], volt, i, j, duration, hazard[i, j])
     return energy, 0.0
 
 
 @kernel
-def draw_flips(hazard: Floats, state: States, seed: Word, tile: int, event: int) -> int:
-    """Flip each cell with probability 1 - exp(-hazard); returns the number of flips.
-
-    The draw of a cell depends on (seed, tile, event, cell) only.
-    """
-    m, n = state.shape
-    flips = 0
+def wear(cells: Cells, dynamics: Dynamics, volts: Floats, duration: float) -> int:
+    """Add the damage of `duration` s at `volts` to every junction; returns how many broke."""
+    m, n = volts.shape
+    largest = 0.0
     for i in range(m):
         for j in range(n):
-            # Below 2^-53 no draw of 52 bits could ever succeed.
-            if hazard[i, j] > 1e-16:
-                u, _ = uniform_pair(seed, PULSE_STREAM + 4 * tile, event, i * n + j)
-                if u < -math.expm1(-hazard[i, j]):
-                    state[i, j] = 1 - state[i, j]
-                    flips += 1
-    return flips
+            largest = max(largest, abs(volts[i, j]))
+    if damage_of(dynamics, largest, duration) < NEGLIGIBLE_DAMAGE:
+        return 0
+    broken = 0
+    for i in range(m):
+        for j in range(n):
+            if cells.stuck[i, j] == 0:
+                cells.damage[i, j] += damage_of(dynamics, volts[i, j], duration)
+                if cells.damage[i, j] >= cells.limit[i, j]:
+                    break_junction(cells, dynamics, i, j)
+                    broken += 1
+    return broken
 
 
 @kernel
-def disturb_bounds(
-    cells: Cells, state: States, dynamics: Dynamics, volt: float, duration: float, bounds: Floats
-) -> None:
-    """Running sums, cell after cell, of the largest hazard of one read with |V| <= volt."""
-    m, n = state.shape
-    total = 0.0
-    for i in range(m):
-        for j in range(n):
-            adverse = volt if state[i, j] == 0 else -volt
-            total += cell_hazard(dynamics, cells, state[i, j], adverse, i, j, duration, 0.0)
-            bounds[i * n + j] = total
-
-
-@kernel
-def draw_disturb(
-    cells: Cells,
-    state: States,
-    dynamics: Dynamics,
-    volts: Floats,
-    bounds: Floats,
-    duration: float,
-    seed: Word,
-    tile: int,
-    event: int,
-) -> int:
-    """Read disturb by thinning; returns the number of flips.
-
-    Candidates come as a Poisson process at the summed bound of all cells; each is accepted with the ratio
-    of the true hazard of its cell to the bound of that cell, which leaves every cell its exact probability.
-    States are frozen within a read, and a cell flips at most once in it.
-    """
-    n = state.shape[1]
-    flips = 0
-    spent = 0.0
-    start = state.copy()
-    candidate = 0
-    while True:
-        wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate)
-        spent -= math.log(wait)
-        if spent > bounds[-1]:
-            return flips
-        cell = np.searchsorted(bounds, pick * bounds[-1])
-        i, j = cell // n, cell % n
-        bound = bounds[cell] - (bounds[cell - 1] if cell > 0 else 0.0)
-        hazard = cell_hazard(dynamics, cells, start[i, j], volts[i, j], i, j, duration, 0.0)
-        accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate + 1)
-        if accept * bound < hazard and state[i, j] == start[i, j]:
-            state[i, j] = 1 - start[i, j]
-            flips += 1
-        candidate += 1
+def break_junction(cells: Cells, dynamics: Dynamics, i: int, j: int) -> None:
+    """Turn a junction into a short that never switches."""
+    cells.conductance_p[i, j] = dynamics.short
+    cells.tmr[i, j] = 0.0
+    cells.stuck[i, j] = 1
 
 
 @kernel
 def read_sequence(
-    cells: Cells,
-    state: States,
-    dynamics: Dynamics,
-    access: Access,
-    lines: Lines,
-    g: Floats,
-    g_t: Floats,
-    inverse_row: Floats,
-    inverse_col: Floats,
-    levels: Floats,
-    forward: bool,
-    tolerance: float,
-    most: int,
-    bounds: Floats,
-    duration: float,
-    seed: Word,
-    tile: int,
-    event: int,
-    currents: Floats,
-) -> tuple[int, int, float, float, float]:
-    """Read with each row of `levels` in turn until all are read or a cell is disturbed.
+    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, g: Floats, g_t: Floats,
+    inverse_row: Floats, inverse_col: Floats, levels: Floats, forward: bool, tolerance: float, most: int,
+    bounds: Floats, ready: States, duration: float, seed: Word, tile: int, event: int, currents: Floats,
+) -> tuple[int, int, float, float, float]:  # fmt: skip
+    """Read with each row of `levels` in turn until all are read, a cell is disturbed, or a bound is missing.
 
-    `lines` holds the drivers; the levels of its driven side are overwritten.
+    `lines` holds the drivers; the levels of its driven side are overwritten. `bounds` (rungs, cells) are the
+    running sums of `mtjloop.sim.disturb`, `ready` tells which rungs are there.
 
     Returns:
-        Reads done, flips, energy in J, largest line current in A, and the residual in V of a solve that did
-        not converge (0 if all did).
+        Reads done, flips (or -1 - rung if that rung is missing), energy in J, largest line current in A, and
+        the residual in V of a solve that did not converge (0 if all did).
     """
     m, n = state.shape
-    volts = np.empty((m, n))
+    volts, junction = np.empty((m, n)), np.empty((m, n))
     row_current, column_current = np.empty(m), np.empty(n)
+    opened = np.ones(m, dtype=np.int8)
     energy, peak = 0.0, 0.0
     for k in range(levels.shape[0]):
+        rung = rung_of(levels[k])
+        if ready[rung] == 0:
+            return k, -1 - rung, energy, peak, 0.0
         if forward:
             lines.v_row[:] = levels[k]
         else:
             lines.v_col[:] = levels[k]
-        iterations, residual = solve_factored(
-            g, g_t, inverse_row, inverse_col, lines, tolerance, most, volts, row_current, column_current
-        )
-        if iterations < 0:
-            return k, 0, energy, peak, residual
+        outer, residual = solve_biased(
+            cells, state, access, dynamics.half_voltage, opened, g, g_t, inverse_row, inverse_col, lines,
+            tolerance, most, volts, junction, row_current, column_current,
+        )  # fmt: skip
+        if outer < 0:
+            return k, 0, energy, peak, max(residual, tolerance)
         energy += driver_power(lines, row_current, column_current) * duration
         for i in range(m):
             peak = max(peak, abs(row_current[i]))
@@ -217,11 +158,7 @@ def read_sequence(
             currents[k] = column_current
         else:
             currents[k] = -row_current
-        if access.resistance > 0.0:
-            for i in range(m):
-                for j in range(n):
-                    volts[i, j] *= g[i, j] / junction_conductance(cells, state, i, j)
-        flips = draw_disturb(cells, state, dynamics, volts, bounds, duration, seed, tile, event + k)
+        flips = draw_disturb(cells, state, dynamics, junction, bounds[rung], duration, seed, tile, event + k)
         if flips > 0:
             return k + 1, flips, energy, peak, 0.0
     return levels.shape[0], 0, energy, peak, 0.0

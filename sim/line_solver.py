@@ -9,7 +9,8 @@ r = v_row + dr and c = v_col + dc, V0 = v_row - v_col, Kirchhoff's current law r
 
 where T_r and T_c are tridiagonal along each line. Eliminating dr leaves S dc = f with
 S = M - D (T_r + D)^-1 D and M = T_c + D, symmetric and positive, which conjugate gradients preconditioned
-by M solve: one exact solve of every row line and of every column line an iteration.
+by M solve: one exact solve of every row line and of every column line an iteration. An emf E in series with
+each device adds to V0.
 
 Arrays over column lines are (rows, columns), those over row lines are kept transposed, (columns, rows), so
 that each line solve runs along axis 0 and vectorises across lines.
@@ -67,15 +68,32 @@ def transpose_into(source: Floats, target: Floats) -> None:
 
 
 @kernel
-def solve_rows(
-    dc: Floats, g_t: Floats, wire: float, inverse: Floats, v_row: Floats, v_col: Floats, dr_t: Floats
-) -> None:
-    """dr_t = (T_r + D)^-1 D (dc - V0) for every row line; dr_t is (columns, rows)."""
+def solve_rows(dc: Floats, g_t: Floats, wire: float, inverse: Floats, dr_t: Floats) -> None:
+    """dr_t = (T_r + D)^-1 D dc for every row line; dr_t is (columns, rows)."""
     transpose_into(dc, dr_t)
     n, m = g_t.shape
     for j in range(n):
         for i in range(m):
-            dr_t[j, i] = g_t[j, i] * (dr_t[j, i] - v_row[i] + v_col[j])
+            dr_t[j, i] *= g_t[j, i]
+    solve_lines(dr_t, wire, inverse)
+
+
+@kernel
+def solve_driven_rows(
+    dc: Floats,
+    g_t: Floats,
+    wire: float,
+    inverse: Floats,
+    v_row: Floats,
+    v_col: Floats,
+    emf: Floats,
+    dr_t: Floats,
+) -> None:
+    """dr_t = (T_r + D)^-1 D (dc - V0 - E) for every row line; dr_t is (columns, rows)."""
+    n, m = g_t.shape
+    for j in range(n):
+        for i in range(m):
+            dr_t[j, i] = g_t[j, i] * (dc[i, j] - emf[i, j] - v_row[i] + v_col[j])
     solve_lines(dr_t, wire, inverse)
 
 
@@ -110,8 +128,9 @@ def solve_network(
     inverse_col = np.empty((m, n))
     factor_lines(g_t, lines.g_row, lines.s_row, False, inverse_row)
     factor_lines(g, lines.g_col, lines.s_col, True, inverse_col)
+    emf = np.zeros((m, n))
     return solve_factored(
-        g, g_t, inverse_row, inverse_col, lines, tolerance, most, volts, row_current, column_current
+        g, g_t, inverse_row, inverse_col, lines, emf, tolerance, most, volts, row_current, column_current
     )
 
 
@@ -122,13 +141,18 @@ def solve_factored(
     inverse_row: Floats,
     inverse_col: Floats,
     lines: Lines,
+    emf: Floats,
     tolerance: float,
     most: int,
     volts: Floats,
     row_current: Floats,
     column_current: Floats,
 ) -> tuple[int, float]:
-    """As `solve_network`, with the transposed conductances and the pivots of all lines at hand."""
+    """As `solve_network`, with the transposed conductances and the pivots of all lines at hand.
+
+    The current of a cell is g (V + emf): `emf`, (rows, columns) in V, lets a caller correct for a
+    conductance that differs from the factored one.
+    """
     m, n = g.shape
     dc = np.zeros((m, n))
     dr_t = np.empty((n, m))
@@ -138,14 +162,13 @@ def solve_factored(
     mp = np.empty((m, n))  # M p
     w = np.empty((m, n))  # D (T_r + D)^-1 D p
     y = np.empty((m, n))  # M^-1 w
-    no_row, no_col = np.zeros(m), np.zeros(n)
 
-    solve_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, dr_t)
+    solve_driven_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, emf, dr_t)
     transpose_into(dr_t, u)
     size = 0.0
     for i in range(m):
         for j in range(n):
-            u[i, j] = g[i, j] * (u[i, j] + lines.v_row[i] - lines.v_col[j])
+            u[i, j] = g[i, j] * (u[i, j] + emf[i, j] + lines.v_row[i] - lines.v_col[j])
             z[i, j] = u[i, j]
     solve_lines(z, lines.g_col, inverse_col)
     rz = 0.0
@@ -159,7 +182,7 @@ def solve_factored(
     iterations = 0
     while size > tolerance and iterations < most:
         iterations += 1
-        solve_rows(p, g_t, lines.g_row, inverse_row, no_row, no_col, dr_t)
+        solve_rows(p, g_t, lines.g_row, inverse_row, dr_t)
         transpose_into(dr_t, w)
         p_s_p = 0.0
         for i in range(m):
@@ -183,13 +206,19 @@ def solve_factored(
                 p[i, j] = z[i, j] + beta * p[i, j]
                 mp[i, j] = u[i, j] + beta * mp[i, j]
 
-    solve_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, dr_t)
-    for i in range(m):
-        row_current[i] = -lines.s_row[i] * dr_t[0, i]
-    for j in range(n):
-        column_current[j] = lines.s_col[j] * dc[m - 1, j]
+    solve_driven_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, emf, dr_t)
     transpose_into(dr_t, volts)
+    # Currents add up over the cells of a line: its driver may be too good for its drop to be told.
+    column_current[:] = 0.0
     for i in range(m):
+        total = 0.0
         for j in range(n):
             volts[i, j] += lines.v_row[i] - lines.v_col[j] - dc[i, j]
+            current = g[i, j] * (volts[i, j] + emf[i, j])
+            total += current
+            column_current[j] += current
+        row_current[i] = total if lines.s_row[i] > 0.0 else 0.0
+    for j in range(n):
+        if lines.s_col[j] == 0.0:
+            column_current[j] = 0.0
     return (iterations if size <= tolerance else -1), size

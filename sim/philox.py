@@ -20,7 +20,7 @@ _WEYL_1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
-PULSE_STREAM, DISTURB_STREAM, NOISE_STREAM = 0, 1, 2
+PULSE_STREAM, DISTURB_STREAM, NOISE_STREAM, EXTRA_STREAM = 0, 1, 2, 3
 """What a draw is for; keeps, say, extra reads from shifting the flips of the next pulse."""
 
 

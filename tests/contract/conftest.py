@@ -11,18 +11,25 @@ from mtjloop.drivers.yaml_file import parse_yaml
 
 LIMITS = "limits: {device_voltage: 1 V, read_voltage: 0.3 V, line_current: 10 mA, pulse_width: 10 ms}"
 
+PASSIVE = "  die: {tiles: [{rows: 6, columns: 5}]}\n"
+
 
 def simulated(extra: str) -> Crossbar:
-    text = f"name: t\nbackend: simulated\n{LIMITS}\nsimulated:\n  tiles: [{{rows: 6, columns: 5}}]\n{extra}"
+    text = f"name: t\nbackend: simulated\n{LIMITS}\nsimulated:\n{extra}"
     content = parse_yaml(text, "bench.yaml", BenchFile)
     return open_bench(BenchDescription(Path("bench.yaml"), text, content), seed=3).crossbars[0]
 
 
 BACKENDS: dict[str, Callable[[], Crossbar]] = {
-    "simulated passive": lambda: simulated("  electronics: {read_noise: 0 A}\n"),
-    "simulated 1T1R": lambda: simulated("  kind: 1T1R\n  electronics: {read_noise: 0 A}\n"),
+    "simulated passive": lambda: simulated(f"{PASSIVE}  electronics: {{read_noise: 0 A}}\n"),
+    "simulated 1T1R": lambda: simulated(
+        "  die: {kind: 1T1R, tiles: [{rows: 6, columns: 5}]}\n  electronics: {read_noise: 0 A}\n"
+    ),
+    "simulated, flips resolved": lambda: simulated(
+        f"{PASSIVE}  resolve: event\n  electronics: {{read_noise: 0 A}}\n"
+    ),
     "simulated noisy, coarse": lambda: simulated(
-        "  electronics: {read_noise: 50 nA, voltage_resolution: 5 mV, width_resolution: 1 us}\n"
+        PASSIVE + "  electronics: {read_noise: 50 nA, voltage_resolution: 5 mV, width_resolution: 1 us}\n"
     ),
 }
 

@@ -53,7 +53,7 @@ def test_only_the_selected_cell_switches(crossbar: Crossbar) -> None:
         pulse_all(crossbar, -STRONG)
     before = conductances(crossbar)
     rows, columns = lines(crossbar, 0.0, 0.0)
-    rows[2], columns[3] = 0.21, -0.21
+    rows[2], columns[3] = 0.16, -0.16
     for _ in range(5):
         crossbar.apply(Pulse(rows, columns, WIDTH))
     changed = conductances(crossbar) > 1.2 * before

@@ -32,7 +32,7 @@ def test_the_wine_example_is_what_init_writes() -> None:
 def test_the_template_spells_out_the_defaults() -> None:
     short = "name: t\nbackend: simulated\nlimits: {device_voltage: 0.8 V, read_voltage: 0.25 V, "
     short += "line_current: 5 mA, pulse_width: 10 ms}\n"
-    short += "simulated:\n  tiles: [{rows: 14, columns: 12}, {rows: 6, columns: 6}]\n"
+    short += "simulated:\n  die: {tiles: [{rows: 14, columns: 12}, {rows: 6, columns: 6}]}\n"
     by_default, in_full = parse_yaml(short, "short", BenchFile), parse_yaml(BENCH, "bench.yaml", BenchFile)
     assert in_full.simulated == by_default.simulated
     assert in_full.operation == by_default.operation
@@ -46,16 +46,16 @@ def test_the_template_spells_out_the_defaults() -> None:
         ("driver: 5 ohm", "drivr: 5 ohm", r"drivr: unknown key; accepted here: row_segment, .*driver"),
         ("driver: 5 ohm", "driver: -5 ohm", r"driver: found '-5 ohm'; .*greater than or equal to 0"),
         ("delta: 45 ", "delta: nan ", r"junction\.delta"),
-        ("rows: 14,", "rows: 0,", r"simulated\.tiles\.0\.rows: found 0; .*greater than or equal to 1"),
-        ("rows: 14,", "rows: 14.5,", r"simulated\.tiles\.0\.rows: found 14\.5"),
+        ("rows: 14,", "rows: 0,", r"simulated\.die\.tiles\.0\.rows: found 0; .*greater than or equal to 1"),
+        ("rows: 14,", "rows: 14.5,", r"simulated\.die\.tiles\.0\.rows: found 14\.5"),
         ("backend: simulated", "backend: magic", r"backend: found 'magic'; .*'simulated'"),
         ("name: simulated Wine bench", "", "name: this key is missing"),
         ("  pulse_width: 10 ms ", "  # ", r"limits\.pulse_width: this key is missing"),
-        ("kind: passive ", "kind: passive\n  kind: 1T1R", "'kind' is given twice"),
+        ("kind: passive ", "kind: passive\n    kind: 1T1R", "'kind' is given twice"),
         ("search_to: 600 mV", "search_to: 900 mV", r"search_to can put 0\.9 V .* limits\.device_voltage"),
         ("read_voltage: 100 mV", "read_voltage: 200 mV", r"can put 0\.4 V .* limits\.read_voltage"),
         ("search_from: 100 mV", "search_from: 700 mV", "search_from below search_to"),
-        ("law: neel-brown-2", "law: arrhenius", r"law: found 'arrhenius'"),
+        ("law: fokker-planck", "law: arrhenius", r"law: found 'arrhenius'"),
         ("limits:", "limits: [", "not valid YAML"),
     ],
 )
@@ -118,7 +118,7 @@ def test_limits_of_the_file_reach_the_guard(tmp_path: Path) -> None:
 
 def test_a_seed_in_the_file_fixes_the_die(tmp_path: Path) -> None:
     path = tmp_path / "bench.yaml"
-    path.write_text(BENCH.replace("  # seed: 7 ", "  seed: 7 "), encoding="utf-8")
+    path.write_text(BENCH.replace("    # seed: 7 ", "    seed: 7 "), encoding="utf-8")
     assert states(path, 1) == states(path, 2)
     path.write_text(BENCH, encoding="utf-8")
     assert states(path, 1) != states(path, 2)

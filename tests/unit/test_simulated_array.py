@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mtjloop.sim.array import SimulatedArray, Transistors
-from mtjloop.sim.device import Junction, Spread
+from mtjloop.sim.device import Die, Junction, Spread
 from mtjloop.sim.die import draw_tile
 from mtjloop.sim.network import Wires, solve
 from mtjloop.sim.switching import switching_probability
@@ -25,7 +25,7 @@ def array(
     seed: int = 1,
     junction: Junction | None = None,
 ) -> SimulatedArray:
-    tile = draw_tile(junction or Junction(), spread or Spread(), rows, columns, seed, 0)
+    tile = draw_tile(Die(junction or Junction(), spread or Spread()), rows, columns, seed, 0)
     return SimulatedArray(tile, wires, transistors, seed, 0)
 
 
@@ -48,7 +48,6 @@ def test_share_of_flips_follows_the_law(volts: float, polarity: int) -> None:
             1e-4 / junction.time_unit,
             junction.delta,
             law=junction.law,
-            tau0=junction.attempt_time / junction.time_unit,
         )
     )
     assert 0.05 < p < 0.95
@@ -104,8 +103,8 @@ def test_batched_and_single_reads_agree_bit_for_bit() -> None:
 
 
 def test_transposed_read_is_reciprocal() -> None:
-    """With equal source and sense resistance the effective conductance matrix reads the same both ways."""
-    one = array(7, 5)
+    """With linear cells and equal source and sense resistances, conductances read the same both ways."""
+    one = array(7, 5, junction=Junction(tmr_half_voltage=1e6))
     forward = one.read(np.eye(7) * 0.1, True, 1e-6, 0.0).currents
     backward = one.read(np.eye(5) * 0.1, False, 1e-6, 0.0).currents
     assert forward == pytest.approx(backward.T, rel=1e-6)
@@ -128,7 +127,6 @@ def test_read_disturb_is_exact() -> None:
             duration / junction.time_unit,
             junction.delta,
             law=junction.law,
-            tau0=junction.attempt_time / junction.time_unit,
         )
     )
     expected = reads * p
@@ -154,7 +152,6 @@ def test_half_selected_cells_follow_the_law() -> None:
             1e-4 / junction.time_unit,
             junction.delta,
             law=junction.law,
-            tau0=junction.attempt_time / junction.time_unit,
         )
     )
     assert count > 30
@@ -163,10 +160,10 @@ def test_half_selected_cells_follow_the_law() -> None:
 
 def test_energy_is_the_power_of_all_devices_and_wires() -> None:
     """Energy given by the drivers equals V^2 G of every device plus what wires and drivers burn."""
-    one = array(6, 4)
+    one = array(6, 4, junction=Junction(tmr_half_voltage=1e6))
     rows, columns = np.array([0.2, 0.1, 0.0, -0.1, np.nan, 0.05]), np.array([-0.2, 0.0, np.nan, 0.1])
     before = one.state
-    g = np.where(before == 1, one._cells.conductance_p, one._cells.conductance_ap)
+    g = one._cells.conductance_p / np.where(before == 1, 1.0, 1.0 + one._cells.tmr)
     outcome = one.apply(rows, columns, WIDTH, 1)
     solution = solve(g, rows, columns, USUAL, row_resistance=5.0, column_resistance=5.0)
     current = solution.voltages * g
@@ -210,7 +207,7 @@ def test_states_of_another_shape_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"delta": 0.0}, "delta is 0.0"),
+        ({"delta": 0.0}, "delta is 0; 5 to 120 is accepted"),
         ({"delta": float("nan")}, "delta is nan"),
         ({"critical_voltage_up": -0.5}, "critical_voltage_up is -0.5"),
         ({"stray_field": 0.5}, "stray_field is 0.5"),
@@ -223,7 +220,7 @@ def test_impossible_junctions_are_refused(change: dict[str, float], words: str) 
 
 
 def test_drawn_spreads_are_those_asked_for() -> None:
-    tile = draw_tile(Junction(), Spread(0.08, 0.044, 0.077), 64, 64, 3, 0)
+    tile = draw_tile(Die(spread=Spread(0.08, 0.044, 0.077)), 64, 64, 3, 0)
     for values, target, mean in (
         (1.0 / tile.cells.conductance_p, 0.08, 5e3),
         (tile.cells.voltage_up, 0.044, 0.55),

@@ -1,0 +1,90 @@
+"""Read disturb by thinning: exact for every cell, and nearly free while nothing flips.
+
+Bounds on the hazard of each cell are kept for a ladder of voltages; the rung of a read follows from its own
+levels alone, so the draws of a read do not depend on what was read before it or with it.
+"""
+
+import math
+
+import numpy as np
+
+from ..compiled import kernel
+from ._types import Floats, States
+from .cells import Cells, Dynamics, cell_hazard
+from .philox import DISTURB_STREAM, Word, uniform_pair
+
+RUNGS = 0.05 * 2.0 ** (np.arange(17) / 2.0)
+"""Voltages of the ladder, V; reads beyond the last use the last."""
+
+
+@kernel
+def rung_of(levels: Floats) -> int:
+    """Rung that covers every cell of a read with these levels on one side and 0 V on the other."""
+    low, high = 0.0, 0.0
+    for level in levels:
+        low, high = min(low, level), max(high, level)
+    rung = 0
+    while rung < RUNGS.size - 1 and RUNGS[rung] < high - low:
+        rung += 1
+    return rung
+
+
+@kernel
+def hazard_bounds(
+    cells: Cells, dynamics: Dynamics, rung: int, duration: float, headroom: float, bounds: Floats
+) -> None:
+    """Largest hazard of one read out of AP and out of P, for every cell: `bounds` is (2, cells).
+
+    `headroom` covers a rate that drifts.
+    """
+    m, n = cells.delta.shape
+    for i in range(m):
+        for j in range(n):
+            for state in range(2):
+                volt = RUNGS[rung] if state == 0 else -RUNGS[rung]
+                hazard = cell_hazard(dynamics, cells, state, volt, i, j, duration, 0.0)
+                bounds[state, i * n + j] = hazard / cells.rate[i, j] * headroom
+
+
+@kernel
+def sum_bounds(bounds: Floats, state: States, sums: Floats) -> None:
+    """Running sums of the bounds of the present states, cell after cell."""
+    n = state.shape[1]
+    total = 0.0
+    for cell in range(sums.size):
+        total += bounds[state[cell // n, cell % n], cell]
+        sums[cell] = total
+
+
+@kernel
+def draw_disturb(
+    cells: Cells, state: States, dynamics: Dynamics, volts: Floats, sums: Floats, duration: float, seed: Word,
+    tile: int, event: int,
+) -> int:  # fmt: skip
+    """Draw the flips of one read; returns their number.
+
+    Candidates come as a Poisson process at the summed bound of all cells; each is accepted with the ratio
+    of the true hazard of its cell to the bound of that cell, which leaves every cell its exact probability.
+    States are frozen within a read, and a cell flips at most once in it.
+    """
+    n = state.shape[1]
+    flips = 0
+    spent = 0.0
+    start = state
+    candidate = 0
+    while True:
+        wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate)
+        spent -= math.log(wait)
+        if spent > sums[-1]:
+            return flips
+        if candidate == 0:
+            start = state.copy()
+        cell = np.searchsorted(sums, pick * sums[-1])
+        i, j = cell // n, cell % n
+        bound = sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
+        hazard = cell_hazard(dynamics, cells, start[i, j], volts[i, j], i, j, duration, 0.0)
+        accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate + 1)
+        if accept * bound < hazard and state[i, j] == start[i, j]:
+            state[i, j] = 1 - start[i, j]
+            flips += 1
+        candidate += 1

@@ -1,0 +1,189 @@
+"""Which cells flip in a pulse: exact probabilities at nanoseconds a cell.
+
+Every cell flips with the probability P of its own law. Cells are drawn in one of two ways, by the window of
+`drives.fill_windows`:
+
+- P surely below LIKELY (half-selected and idle cells): thinning. Candidates are found by geometric jumps at
+  the
+  rate LIKELY, and a candidate flips with P/LIKELY. The tail is exact, and idle cells cost a comparison.
+- else: flip if u < P. The first 12 bits of u fall between two edges of a table of ln(-ln(1 - u)); the fitted
+  log
+  hazard with its error bound nearly always tells on which side P is. Only if it does not are further bits of
+  u drawn and the law itself evaluated, so the outcome is that of the law whether there is a fit or not.
+
+All draws depend on (seed, tile, event, cell) only.
+"""
+
+import math
+
+import numpy as np
+
+from ..compiled import kernel
+from ._types import Floats, Floats32, Integers, States
+from .cells import Cells, Dynamics, cell_hazard, ended_switched, hop_count
+from .drives import LIKELY, evaluate_fit, set_window
+from .philox import PULSE_STREAM, Word, philox_4x32, uniform_pair
+
+STEPS = 4096
+"""Steps of u that its first 12 bits tell apart."""
+_REFINE, _JUMP = 2**30, 2**31
+"""Where the indices of further bits and of jumps begin."""
+_BLOCK, _GROUP = 64, 8
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+
+
+def _edges() -> Floats:
+    with np.errstate(divide="ignore"):
+        edges: Floats = np.log(-np.log1p(-np.arange(STEPS + 1) / STEPS))
+    return edges
+
+
+EDGES = _edges()
+"""ln(-ln(1 - k/STEPS)): minus infinity at 0, infinity at STEPS."""
+
+
+@kernel
+def pulse_probability(
+    cells: Cells, dynamics: Dynamics, state: int, volts: Floats, edges: Floats, i: int, j: int
+) -> float:
+    """Probability that cell (i, j) ends a pulse switched, with voltages (intervals, rows, columns) up to
+    `edges`."""
+    hazard, hops, began = 0.0, 0.0, 0.0
+    for k in range(edges.size):
+        duration = edges[k] - began
+        began = edges[k]
+        hazard = cell_hazard(dynamics, cells, state, volts[k, i, j], i, j, duration, hazard)
+        hops += hop_count(dynamics, state, volts[k, i, j], duration)
+    return ended_switched(hazard, hops)
+
+
+@kernel
+def uniform_of(seed: Word, tile: int, event: int, cell: int, step: int) -> float:
+    """The uniform of a cell whose first 12 bits are `step`."""
+    further, _ = uniform_pair(seed, PULSE_STREAM + 4 * tile, event, _REFINE + cell)
+    return (step + further) / STEPS
+
+
+@kernel
+def first_bits(seed: Word, tile: int, event: int, group: int) -> tuple[Word, Word, Word, Word]:
+    """Random words of a group of eight cells: 16 bits a cell, two cells a word."""
+    number = np.uint64(event)
+    return philox_4x32(
+        np.uint64(group), number & _LOW, number >> _SHIFT, np.uint64(PULSE_STREAM + 4 * tile),
+        seed & _LOW, seed >> _SHIFT,
+    )  # fmt: skip
+
+
+@kernel
+def step_of(words: tuple[Word, Word, Word, Word], member: int) -> int:
+    """First 12 bits of the uniform of one member (0 to 7) of a group."""
+    word = words[0] if member < 2 else words[1] if member < 4 else words[2] if member < 6 else words[3]
+    return int((word >> np.uint64(4 + 16 * (member & 1))) & np.uint64(STEPS - 1))
+
+
+@kernel
+def thin(
+    cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
+    highest: Floats, low: Floats32, high: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
+) -> int:  # fmt: skip
+    """Draw the cells inside their windows; writes the cells that flip into `flipped`, returns their
+    number."""
+    n = state.shape[1]
+    flips, cell, jump = 0, -1, 0
+    while True:
+        skip, accept = uniform_pair(seed, PULSE_STREAM + 4 * tile, event, _JUMP + jump)
+        length = math.log(skip) / math.log1p(-LIKELY)
+        if length >= state.size - 1 - cell:
+            return flips
+        cell += 1 + int(length)
+        jump += 1
+        if lowest[cell] >= low[cell] and highest[cell] <= high[cell]:
+            i, j = cell // n, cell % n
+            p = pulse_probability(cells, dynamics, state[i, j], volts, edges, i, j)
+            if accept * LIKELY < p:
+                flipped[flips] = cell
+                flips += 1
+
+
+@kernel
+def draw_pulse(
+    cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
+    highest: Floats, drives: Floats, low: Floats32, high: Floats32, fits: Floats32, margin: float,
+    seed: Word, tile: int, event: int, flipped: Integers,
+) -> tuple[int, int]:  # fmt: skip
+    """Flip cells by what they saw in one pulse.
+
+    Args:
+        cells: parameters.
+        dynamics: law.
+        state: (rows, columns), changed in place.
+        volts: of the junctions, (intervals, rows, columns), V.
+        edges: ends of the intervals, s.
+        lowest: lowest voltage of each cell over the intervals, (cells,).
+        highest: highest voltage.
+        drives: (2, cells) from `likely_drives` for a pulse at least as long.
+        low: windows of the present states, kept up to date.
+        high: windows.
+        fits: (2, cells, 2 + TERMS) from `fit_hazards` for exactly this one interval; no cells for none.
+        margin: bound of the error of the fits.
+        seed: key.
+        tile: number of the array.
+        event: number of the pulse.
+        flipped: scratch (cells,).
+
+    Returns:
+        Number of flips, and how often the law was evaluated for want of a fit.
+    """
+    n = state.shape[1]
+    size = state.size
+    unlikely = thin(
+        cells, dynamics, state, volts, edges, lowest, highest, low, high, seed, tile, event, flipped
+    )
+    fitted = fits.shape[1] > 0
+    flips, evaluated = 0, 0
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        live = 0
+        for cell in range(start, stop):
+            live += int(highest[cell] > high[cell]) | int(lowest[cell] < low[cell])
+        if live == 0:
+            continue
+        for first in range(start, stop, _GROUP):
+            last = min(first + _GROUP, stop)
+            live = 0
+            for cell in range(first, last):
+                live += int(highest[cell] > high[cell]) | int(lowest[cell] < low[cell])
+            if live == 0:
+                continue
+            words = first_bits(seed, tile, event, first // _GROUP)
+            for cell in range(first, last):
+                if not (highest[cell] > high[cell] or lowest[cell] < low[cell]):
+                    continue
+                i, j = cell // n, cell % n
+                before = state[i, j]
+                step = step_of(words, cell - first)
+                verdict = 0
+                if fitted:
+                    fit = fits[before, cell]
+                    drive = highest[cell] if before == 0 else -lowest[cell]
+                    x = (drive - fit[0]) * fit[1]
+                    hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0)) + math.log(cells.rate[i, j])
+                    if x >= -1.0 and hazard - margin > EDGES[step + 1]:
+                        verdict = 1
+                    elif x <= 1.0 and hazard + margin < EDGES[step]:
+                        verdict = -1
+                if verdict == 0:
+                    p = pulse_probability(cells, dynamics, before, volts, edges, i, j)
+                    verdict = 1 if uniform_of(seed, tile, event, cell, step) < p else -1
+                    evaluated += 1
+                if verdict == 1:
+                    state[i, j] = 1 - before
+                    set_window(drives, 1 - before, cell, low, high)
+                    flips += 1
+    for k in range(unlikely):
+        cell = flipped[k]
+        i, j = cell // n, cell % n
+        state[i, j] = 1 - state[i, j]
+        set_window(drives, state[i, j], cell, low, high)
+    return flips + unlikely, evaluated
