@@ -173,7 +173,7 @@ class BenchDescription:
     @property
     def tiles(self) -> int:
         """How many crossbars it opens."""
-        return len(self.content.simulated.tiles) if self.content.simulated else 0
+        return len(self.content.simulated.die.tiles) if self.content.simulated else 0
 
 
 def read_bench_file(path: Path) -> BenchDescription:

@@ -49,7 +49,7 @@ class PairLayer:
             raise ConfigurationError(
                 f"tile {crossbar.tile} has {rows} rows and {columns} columns; a layer of {inputs} inputs and "
                 f"{outputs} outputs in pairs needs {inputs} rows and {len(self.cell_signs)} columns; enlarge "
-                "simulated.tiles in the bench file or shrink network.hidden in the experiment file"
+                "simulated.die.tiles in the bench file or shrink network.hidden in the experiment file"
             )
         self.crossbar = crossbar
         self.inputs, self.outputs = inputs, outputs
