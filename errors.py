@@ -24,6 +24,10 @@ class LimitError(SafetyError):
     """An operation was refused before anything was sent, because it would leave a limit."""
 
 
+class ClosedError(LimitError):
+    """The guard is closed after a fault: nothing was sent."""
+
+
 class FaultError(SafetyError):
     """A limit was left while an operation ran; the crossbar was brought to a safe state."""
 

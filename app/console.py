@@ -11,14 +11,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 _PLAIN_INTERVAL = 10.0
+_STOP_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
+"""Ctrl-C, a polite kill, a closed terminal (POSIX), Ctrl-Break (Windows)."""
 
 
 class ConsoleMonitor:
-    """Shows progress on standard error; the first Ctrl-C or SIGTERM asks the experiment to stop."""
+    """Shows progress on standard error; the first stop signal asks the experiment to stop."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._stop = False
+        self._leaving = False
         self._tasks: dict[str, TaskID] = {}
         self._said = time.monotonic()
         self._progress = Progress(
@@ -47,13 +52,13 @@ class ConsoleMonitor:
             self._progress.update(self._tasks[task], completed=done, total=total)
 
     def should_stop(self) -> bool:
-        """Whether Ctrl-C or SIGTERM came."""
+        """Whether a stop signal came."""
         return self._stop
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Show the bars and take over Ctrl-C; a second one ends the program without waiting."""
-        before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._asked) for number in _STOP_SIGNALS}
         try:
             with self._progress:
                 yield
@@ -61,9 +66,13 @@ class ConsoleMonitor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def leave(self) -> None:
+        """From here on signals are only noted: outputs are being switched off."""
+        self._leaving = True
+
     def _asked(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._stop:
+        if self._stop and not self._leaving:
             raise KeyboardInterrupt
         self._stop = True
         self._console.print("stopping at the next safe point; the run is kept (again: stop at once)")

@@ -1,5 +1,6 @@
 """`mtjloop infer`: run a trained network on a bench."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from ..drivers.bench import BenchDescription, BenchFile, read_bench_file
 from ..drivers.yaml_file import parse_yaml
-from ..errors import DataError, RecordError
-from ..protocols.data import BUILT_IN, DataSet, Labels, load_data, split_indices
+from ..errors import ConfigurationError, DataError, RecordError
+from ..protocols.data import BUILT_IN, DataSet, Labels, fingerprint, load_data
 from ..protocols.inference import deploy
 from ..protocols.training.placement import record_tiles
 from ..protocols.training.scores import confusion, evaluate
@@ -59,7 +60,12 @@ def infer(
     same_die = bench_path is None and chosen_seed == manifest.seed
     question = _question(manifest, stored, data)
     read, pulse = operation_settings(bench.content)
-    with session("infer", manifest.name, bench, chosen_seed, runs) as now:
+    if not write and not bench.keeps_states:
+        raise ConfigurationError(
+            "--no-program takes the chip as it is, but this simulated chip is a new one at every start; give "
+            "simulated.memory in the bench file, or leave --no-program out"
+        )
+    with session("infer", manifest.name, bench, chosen_seed, runs) as now, ExitStack() as stack:
         crossbars = record_tiles(now.bench.crossbars, len(stored.layers), now.recorder)
         network, failed = deploy(
             crossbars,
@@ -73,11 +79,13 @@ def infer(
             np.random.default_rng(chosen_seed),
             now.monitor,
         )
+        for crossbar in crossbars:
+            stack.enter_context(crossbar.during("infer"))
         score = evaluate(network, stored.scaler(question.features), question.labels)
         now.recorder.record_array(
             "confusion", confusion(question.labels, score.predicted, len(stored.classes))
         )
-        result: dict[str, object] = {
+        now.result = {
             "trained_in": str(directory),
             "data": question.name,
             "samples": len(question.labels),
@@ -88,8 +96,7 @@ def infer(
             "bench_time_s": sum(one.totals.elapsed for one in crossbars),
             "run_dir": str(now.recorder.directory),
         }
-        now.recorder.finish("completed", result)
-    return result, [stored.classes[one] for one in score.predicted]
+    return now.result, [stored.classes[one] for one in score.predicted]
 
 
 def _last_trained(runs: Path) -> Path:
@@ -117,8 +124,13 @@ def _question(manifest: Manifest, stored: StoredNetwork, data: str | None) -> Qu
         raise RecordError(f"run {manifest.run_id} keeps no experiment file; name the samples with --data")
     section = parse_yaml(kept.text, kept.path, ExperimentFile).data
     whole = load_data(data_source(section.source, Path(kept.path)), section.label)
-    _, test = split_indices(whole, section.test_fraction, manifest.seed or 0)
     asked = _checked(whole, stored)
+    if fingerprint(whole) != stored.data_fingerprint:
+        raise DataError(
+            f"data {whole.name} are not those that run {manifest.run_id} was split from, so its test part is "
+            "gone; name samples with --data"
+        )
+    test = stored.test_indices
     return Question(f"{whole.name}, test part", asked.features[test], asked.labels[test])
 
 

@@ -20,9 +20,14 @@ app = typer.Typer(
     help="Control magnetic-tunnel-junction crossbars, simulated or on a bench: map, program, train in situ.",
 )
 
+_MOST_SEED = 2**63 - 1
+
 Bench = Annotated[Path, typer.Argument(help="Bench file (YAML); `mtjloop init` writes one.")]
 Seed = Annotated[
-    int, typer.Option(min=0, help="Seed of all chance; also draws the die, unless the bench file fixes it.")
+    int,
+    typer.Option(
+        min=0, max=_MOST_SEED, help="Seed of all chance; also draws the die, unless the bench file fixes it."
+    ),
 ]
 Runs = Annotated[Path, typer.Option(help="Directory that holds the run directories.")]
 AsJson = Annotated[
@@ -107,6 +112,8 @@ def map_(
             _print_json(result)
         else:
             print_map(result, maps)
+        if result["interrupted"]:
+            raise typer.Exit(_INTERRUPTED)
 
 
 @app.command()
@@ -118,7 +125,7 @@ def program(
             help="checkerboard, stripes, p, ap, random, or a .csv / .npy file of 1 (P), 0 (AP), -1 (any)."
         ),
     ],
-    tile: Annotated[int, typer.Option(min=0, help="Number of the tile.")] = 0,
+    tile: Annotated[int, typer.Option(min=0, max=_MOST_SEED, help="Number of the tile.")] = 0,
     seed: Seed = 0,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
@@ -185,7 +192,7 @@ def infer(
         Path | None, typer.Option(help="Write predicted classes to this CSV file.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the die; default: that of the run.")
+        int | None, typer.Option(min=0, max=_MOST_SEED, help="Seed of the die; default: that of the run.")
     ] = None,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
@@ -258,7 +265,7 @@ def _errors() -> Iterator[None]:
         print(f"mtjloop: {error}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
     except KeyboardInterrupt:
-        print("mtjloop: interrupted; outputs are off and the run was kept", file=sys.stderr)
+        print("mtjloop: interrupted", file=sys.stderr)
         raise typer.Exit(_INTERRUPTED) from None
 
 

@@ -36,19 +36,20 @@ def map_tiles(
             now.monitor.progress("map", len(maps), len(chosen), f"tile {number}")
             crossbar = RecordedCrossbar(now.bench.crossbars[number], number, now.recorder)
             with crossbar.during("map"):
-                found = map_crossbar(crossbar, read.voltage, repeats=read.repeats, threshold=threshold)
+                found = map_crossbar(crossbar, read, threshold)
             now.recorder.record_map(number, "map", None, found.resistance, found.state)
             maps.append((number, found))
             if now.monitor.should_stop():
                 break
         now.monitor.progress("map", len(maps), len(chosen))
-        result: dict[str, object] = {
+        now.interrupted = len(maps) < len(chosen)
+        now.result = {
             "bench": bench.content.name,
             "tiles": [_summary(number, found) for number, found in maps],
+            "interrupted": now.interrupted,
             "run_dir": str(now.recorder.directory),
         }
-        now.recorder.finish("interrupted" if len(maps) < len(chosen) else "completed", result)
-    return result, maps
+    return now.result, maps
 
 
 def chosen_tiles(bench: BenchDescription, tile: int | None) -> list[int]:
@@ -58,9 +59,9 @@ def chosen_tiles(bench: BenchDescription, tile: int | None) -> list[int]:
         ConfigurationError: there is no such tile.
     """
     if tile is None:
-        return list(range(bench.tiles))
-    if not 0 <= tile < bench.tiles:
-        raise ConfigurationError(f"--tile {tile}: the bench has tiles 0 to {bench.tiles - 1}")
+        return list(range(len(bench.shapes)))
+    if not 0 <= tile < len(bench.shapes):
+        raise ConfigurationError(f"--tile {tile}: the bench has tiles 0 to {len(bench.shapes) - 1}")
     return [tile]
 
 

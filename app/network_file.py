@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
 from ..protocols.calibration import Calibration
-from ..protocols.data import Scaler
+from ..protocols.data import Labels, Scaler, Split
 from ..protocols.inference import KnownLayer
 from ..protocols.mapping import CellLevels
 from ..protocols.switching_curve import SwitchingCurve
@@ -30,6 +31,8 @@ class StoredNetwork:
         scaler: of the features.
         classes: names.
         gains: g1 and g2.
+        test_indices: samples of the data that were held back.
+        data_fingerprint: of the data set they belong to.
     """
 
     network: TrainedNetwork
@@ -37,19 +40,15 @@ class StoredNetwork:
     scaler: Scaler
     classes: tuple[str, ...]
     gains: tuple[float, float]
-
-    @property
-    def hidden(self) -> tuple[int, ...]:
-        """Units of each hidden layer."""
-        return tuple(len(part.bias) for part in self.network.digital.hidden)
+    test_indices: Labels
+    data_fingerprint: str
 
 
 def save_network(
     directory: Path,
     network: TrainedNetwork,
     layers: tuple[PairLayer, ...],
-    scaler: Scaler,
-    classes: tuple[str, ...],
+    split: Split,
     gains: tuple[float, float],
 ) -> Path:
     """Write `network.npz` into a run directory.
@@ -59,9 +58,11 @@ def save_network(
     """
     content: dict[str, NDArray[np.generic]] = {
         "format": np.array(_FORMAT),
-        "mean": scaler.mean,
-        "deviation": scaler.deviation,
-        "classes": np.array(classes),
+        "mean": split.scaler.mean,
+        "deviation": split.scaler.deviation,
+        "classes": np.array(split.classes),
+        "test_indices": split.test_indices,
+        "data_fingerprint": np.array(split.fingerprint),
         "gains": np.array(gains),
         "devices": np.array(network.devices),
         "output_bias": network.digital.output_bias,
@@ -107,7 +108,7 @@ def load_network(directory: Path) -> StoredNetwork:
         devices = int(content["devices"])
     except FileNotFoundError:
         raise RecordError(f"{path}: no trained network there; give a run of `mtjloop train`") from None
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise RecordError(f"{path}: the trained network is damaged ({error}); train again") from error
     return StoredNetwork(
         TrainedNetwork(states, digital, devices),
@@ -115,6 +116,8 @@ def load_network(directory: Path) -> StoredNetwork:
         Scaler(content["mean"], content["deviation"]),
         tuple(str(one) for one in content["classes"]),
         (first, second),
+        np.asarray(content["test_indices"], dtype=np.int64),
+        str(content["data_fingerprint"]),
     )
 
 

@@ -2,12 +2,13 @@
 
 import csv
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from ..drivers.bench import read_bench_file
 from ..errors import ConfigurationError
-from ..protocols.calibration import calibrate
+from ..protocols.calibration import DEFAULT_PROBABILITY, calibrate
 from ..protocols.journal import States
 from ..protocols.programming import ProgramReport, program
 from ..protocols.recorded import RecordedCrossbar
@@ -16,7 +17,6 @@ from .map_command import chosen_tiles
 from .session import session
 
 NAMED_PATTERNS = ("checkerboard", "stripes", "p", "ap", "random")
-_CALIBRATION_PROBABILITY = 0.5
 
 
 def program_tile(
@@ -38,15 +38,16 @@ def program_tile(
     read, pulse = operation_settings(bench.content)
     chosen_tiles(bench, tile)
     rng = np.random.default_rng(seed)
+    target = read_pattern(pattern, bench.shapes[tile], rng)
     with session("program", bench.content.name, bench, seed, runs) as now:
         crossbar = RecordedCrossbar(now.bench.crossbars[tile], tile, now.recorder)
-        target = read_pattern(pattern, crossbar.capabilities.shape, rng)
         with crossbar.during("calibrate"):
-            known = calibrate(crossbar, read, pulse, _CALIBRATION_PROBABILITY, rng, now.monitor)
+            known = calibrate(crossbar, read, pulse, DEFAULT_PROBABILITY, rng, now.monitor)
         with crossbar.during("program"):
             report = program(crossbar, target, known, read, pulse, now.monitor)
         now.recorder.record_map(tile, "after", None, report.final.resistance, report.final.state)
-        result: dict[str, object] = {
+        now.interrupted = report.stopped
+        now.result = {
             "bench": bench.content.name,
             "tile": tile,
             "cells": int((target >= 0).sum()),
@@ -57,10 +58,10 @@ def program_tile(
             "pulses": report.pulses,
             "energy_J": crossbar.totals.energy,
             "bench_time_s": crossbar.totals.elapsed,
+            "kept": bench.keeps_states,
             "run_dir": str(now.recorder.directory),
         }
-        now.recorder.finish("interrupted" if report.stopped else "completed", result)
-    return result, report
+    return now.result, report
 
 
 def read_pattern(pattern: str, shape: tuple[int, int], rng: np.random.Generator) -> States:
@@ -103,7 +104,7 @@ def _pattern_file(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64
                 return np.array([[float(one) for one in row] for row in csv.reader(file) if row])
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: no such pattern file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ConfigurationError(f"{path}: no rectangular table of 1, 0 and -1 ({error})") from error
     raise ConfigurationError(
         f"pattern {str(path)!r} is neither one of {', '.join(NAMED_PATTERNS)} nor a .csv or .npy file"

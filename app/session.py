@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
-from ..errors import StoppedError
+from ..errors import SafetyError, StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
 from .console import ConsoleMonitor, error_console
@@ -15,13 +15,23 @@ BENCH, EXPERIMENT = "bench", "experiment"
 """Roles under which a run keeps its configuration files."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
-    """What a command works with."""
+    """What a command works with, and what it leaves.
+
+    Attributes:
+        bench: open.
+        recorder: of the run.
+        monitor: of the terminal.
+        result: of the command, kept with the run.
+        interrupted: whether the command ended early because it was asked to.
+    """
 
     bench: Bench
     recorder: RunRecorder
     monitor: ConsoleMonitor
+    result: dict[str, object] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @contextmanager
@@ -44,9 +54,12 @@ def session(
         runs: directory of all runs.
         configurations: files that steer the command beside the bench file, by role.
         detail: one row a pulse, or counts.
+
+    Raises:
+        SafetyError: the command is done, but it is not proven that all outputs are off.
     """
     monitor = ConsoleMonitor(error_console())
-    files = {BENCH: Configuration.of(description.path, description.text), **(configurations or {})}
+    files = {BENCH: configuration(description.path, description.text), **(configurations or {})}
     recorder = RunRecorder.create(
         runs,
         command=command,
@@ -58,10 +71,30 @@ def session(
         detail=detail,
         durable=description.hardware,
     )
-    with recorder, open_bench(description, seed) as bench, monitor.watching():
-        try:
-            yield Session(bench, recorder, monitor)
-        except StoppedError:
-            bench.safe()
-            recorder.finish("interrupted", {})
-            raise
+    with recorder, monitor.watching():
+        with open_bench(description, seed) as bench:
+            now = Session(bench, recorder, monitor)
+            try:
+                yield now
+            except StoppedError:
+                now.interrupted = True
+                monitor.leave()
+                bench.safe()
+                recorder.finish("interrupted", now.result)
+                raise
+            finally:
+                monitor.leave()
+        left = bench.safe()
+        if not left.proven:
+            recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
+            recorder.finish("failed: outputs are UNKNOWN", now.result)
+            raise SafetyError(
+                f"outputs are UNKNOWN after {command} ({left.detail}); switch the instruments off by hand. "
+                f"The run is kept in {recorder.directory}"
+            )
+        recorder.finish("interrupted" if now.interrupted else "completed", now.result)
+
+
+def configuration(path: Path, text: str) -> Configuration:
+    """A file as a run keeps it: by its whole path, so that what it names is found from anywhere."""
+    return Configuration.of(path.resolve(), text)

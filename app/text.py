@@ -85,6 +85,8 @@ def print_program(result: Mapping[str, Any]) -> None:
         f"tile {result['tile']}: {result['cells'] - result['failed']} of {result['cells']} cells as wanted "
         f"after {result['rounds']} rounds and {result['pulses']} pulses"
     )
+    if not result["kept"]:
+        console.print("this simulated chip is gone now; simulated.memory in the bench file would keep it")
     if result["failed"]:
         cells = ", ".join(f"({row}, {column})" for row, column in result["failed_cells"][:20])
         more = "" if result["failed"] <= 20 else f" and {result['failed'] - 20} more"
@@ -132,20 +134,21 @@ def print_runs(entries: Sequence[RunEntry], root: Path) -> None:
         console.print(f"no runs in {root}; `mtjloop train BENCH EXPERIMENT` makes one")
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("run", "started (UTC)", "seed", "test accuracy", "outcome"):
-        table.add_column(heading, no_wrap=heading != "outcome")
+    for heading in ("outcome", "test accuracy", "seed", "started (UTC)"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("run", overflow="fold")
     for entry in entries:
         manifest = entry.manifest
         if manifest is None:
-            table.add_row(entry.directory.name, "", "", "", f"damaged: {entry.problem}")
+            table.add_row("damaged", "", "", "", f"{entry.directory.name}: {entry.problem}")
             continue
         accuracy = manifest.result.get("test_accuracy")
         table.add_row(
-            manifest.run_id,
-            f"{manifest.started_utc:%Y-%m-%d %H:%M:%S}",
-            "" if manifest.seed is None else str(manifest.seed),
+            manifest.outcome.split(":")[0],
             percent(float(accuracy)) if isinstance(accuracy, int | float) else "",
-            manifest.outcome,
+            "" if manifest.seed is None else str(manifest.seed),
+            f"{manifest.started_utc:%Y-%m-%d %H:%M:%S}",
+            manifest.run_id,
         )
     console.print(table)
 

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from ..drivers.bench import BenchDescription, read_bench_file
+from ..errors import StoppedError
+from ..protocols.data import Split
 from ..protocols.training.baseline import FloatBaseline, float_baseline
 from ..protocols.training.loop import Trainer, TrainingResult
-from ..records.manifest import Configuration
+from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
 from .network_file import save_network
-from .session import EXPERIMENT, session
+from .session import EXPERIMENT, configuration, session
 
 
 def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dict[str, object]:
@@ -31,26 +33,38 @@ def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dic
     split = experiment.load_split(seed)
     settings = experiment.training_settings()
     read, pulse = operation_settings(bench.content)
-    files = {EXPERIMENT: Configuration.of(experiment.path, experiment.text)}
+    baseline = _baseline(split, settings.hidden, seed)
+    files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record
     ) as now:
         trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
         trained = trainer.run()
-        now.bench.safe()
         save_network(
             now.recorder.directory,
             trained.network,
             trainer.network.layers,
-            split.scaler,
-            split.classes,
+            split,
             (settings.hidden_gain, settings.output_gain),
         )
-        baseline = float_baseline(split, settings.hidden, seed, now.monitor)
-        result = _result(bench, experiment, trainer, trained, baseline, split.classes)
-        result["run_dir"] = str(now.recorder.directory)
-        now.recorder.finish("interrupted" if trained.interrupted else "completed", result)
-    return result
+        now.result = _result(bench, experiment, trainer, trained, baseline, split.classes)
+        now.result["run_dir"] = str(now.recorder.directory)
+        now.interrupted = trained.interrupted
+    return now.result
+
+
+def _baseline(split: Split, hidden: tuple[int, ...], seed: int) -> FloatBaseline:
+    """The float network, trained before any bench is opened: it needs only the data.
+
+    Raises:
+        StoppedError: asked to stop; nothing was opened yet.
+    """
+    monitor = ConsoleMonitor(error_console())
+    with monitor.watching():
+        baseline = float_baseline(split, hidden, seed, monitor)
+    if monitor.should_stop():
+        raise StoppedError("stopped before the bench was opened")
+    return baseline
 
 
 def _result(

@@ -1,18 +1,17 @@
 """From a bench file to ready, guarded crossbars."""
 
 import hashlib
-import os
-import tempfile
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal
 
-import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
+from .chip_memory import ChipMemory
 from .contract import Crossbar, SafeState, Timing
 from .die_file import DieSection
 from .guard import Guard, Limits
@@ -28,9 +27,7 @@ from .quantities import (
 from .simulated import (
     Electronics,
     Resolve,
-    SimulatedCrossbar,
     TileView,
-    Wear,
     Wires,
     correlations,
     drawn_spreads,
@@ -156,6 +153,31 @@ class BenchFile(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _electronics_can_do_it(self) -> "BenchFile":
+        if self.simulated is None:
+            return self
+        operation, electronics = self.operation, self.simulated.electronics
+        shortest = max(electronics.minimum_width, electronics.width_resolution)
+        for key, value, low, high, unit in (
+            ("pulse_width", operation.pulse_width, shortest, electronics.maximum_width, "s"),
+            ("search_to", operation.search_to, 0.0, 2.0 * electronics.voltage_range, "V"),
+            ("search_from", operation.search_from, 2.0 * electronics.voltage_resolution, math.inf, "V"),
+            (
+                "read_voltage",
+                operation.read_voltage,
+                10.0 * electronics.voltage_resolution,
+                electronics.voltage_range,
+                "V",
+            ),
+        ):
+            if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
+                raise ValueError(
+                    f"operation.{key} is {value:g} {unit}; simulated.electronics can do {low:g} {unit} to "
+                    f"{high:g} {unit} here (range and resolution); change one of them"
+                )
+        return self
+
 
 @dataclass(frozen=True)
 class BenchDescription:
@@ -171,9 +193,15 @@ class BenchDescription:
         return self.content.backend != "simulated"
 
     @property
-    def tiles(self) -> int:
-        """How many crossbars it opens."""
-        return len(self.content.simulated.die.tiles) if self.content.simulated else 0
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) of every crossbar it opens."""
+        section = self.content.simulated
+        return tuple((tile.rows, tile.columns) for tile in section.die.tiles) if section else ()
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether the chip keeps its states between two commands, as every real one does."""
+        return self.content.simulated is None or self.content.simulated.memory is not None
 
 
 def read_bench_file(path: Path) -> BenchDescription:
@@ -201,14 +229,19 @@ def read_bench_file(path: Path) -> BenchDescription:
 class Bench:
     """An open bench: guarded crossbars, one a tile. Leaving the context makes every crossbar safe."""
 
-    def __init__(self, name: str, crossbars: tuple[Crossbar, ...], memory: "_Memory | None") -> None:
+    def __init__(self, name: str, crossbars: tuple[Crossbar, ...], memory: ChipMemory | None) -> None:
         self.name = name
         self.crossbars = crossbars
         self._memory = memory
 
     def safe(self) -> SafeState:
-        """Make every crossbar safe; proven only if each one proved it."""
-        states = [crossbar.safe() for crossbar in self.crossbars]
+        """Make every crossbar safe, whatever the others say; proven only if each one proved it."""
+        states = []
+        for number, crossbar in enumerate(self.crossbars):
+            try:
+                states.append(crossbar.safe())
+            except Exception as error:  # noqa: BLE001 - the other crossbars must be made safe all the same
+                states.append(SafeState(False, f"crossbar {number}: {type(error).__name__}: {error}"))
         return SafeState(all(state.proven for state in states), "; ".join({state.detail for state in states}))
 
     def __enter__(self) -> "Bench":
@@ -278,7 +311,7 @@ def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
     memory = None
     if section.memory is not None:
-        memory = _Memory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
+        memory = ChipMemory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
         memory.recall()
     return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
 
@@ -297,39 +330,3 @@ def _die_key(section: SimulatedSection, seed: int) -> str:
     """What must be the same for a stored chip to be the same die."""
     die = section.die.model_dump(exclude={"seed"})
     return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()
-
-
-class _Memory:
-    """The states and wear of a simulated chip between two commands, as a real chip keeps them."""
-
-    def __init__(self, path: Path, key: str, tiles: tuple[SimulatedCrossbar, ...]) -> None:
-        self._path, self._key, self._tiles = path, key, tiles
-
-    def recall(self) -> None:
-        if not self._path.exists():
-            return
-        try:
-            with np.load(self._path, allow_pickle=False) as stored:
-                if str(stored["key"]) != self._key:
-                    raise ConfigurationError(
-                        f"{self._path}: simulated.memory: this chip was stored for another die or seed; "
-                        "name another file, or delete it to start from a new chip"
-                    )
-                for number, tile in enumerate(self._tiles):
-                    pulses, reads = stored[f"events{number}"]
-                    wear = Wear(stored[f"damage{number}"], stored[f"drift{number}"])
-                    tile.array.restore(stored[f"state{number}"], int(pulses), int(reads), wear)
-        except (OSError, KeyError, ValueError) as error:
-            raise ConfigurationError(f"{self._path}: simulated.memory: no stored chip ({error})") from error
-
-    def store(self) -> None:
-        content: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {"key": np.array(self._key)}
-        for number, tile in enumerate(self._tiles):
-            content[f"state{number}"] = tile.array.state
-            wear = tile.array.wear
-            content[f"damage{number}"], content[f"drift{number}"] = wear.damage, wear.log_rate
-            content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **content)  # type: ignore[arg-type]
-        Path(temporary).replace(self._path)

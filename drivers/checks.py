@@ -8,6 +8,37 @@ from ..errors import CapabilityError
 from .contract import Bias, Capabilities, Floats, Pulse, level_span
 
 
+def quantised_pulse(pulse: Pulse, capabilities: Capabilities) -> Pulse:
+    """The pulse in the steps of voltage and width that the bench can make.
+
+    Raises:
+        CapabilityError: a width that is not 0 would become 0.
+    """
+    width = pulse.width
+    if capabilities.width_resolution > 0.0:
+        asked = np.asarray(width, dtype=np.float64)
+        rounded = on_grid(asked, capabilities.width_resolution)
+        lost = (asked != 0.0) & (rounded == 0.0)
+        if lost.any():
+            raise CapabilityError(
+                f"pulse width {float(asked[lost].flat[0]):g} s is less than half a step of "
+                f"{capabilities.width_resolution:g} s; use a longer pulse"
+            )
+        width = float(rounded) if rounded.ndim == 0 else rounded
+    step = capabilities.voltage_resolution
+    return Pulse(on_grid(pulse.rows, step), on_grid(pulse.columns, step), width, pulse.repeat)
+
+
+def quantised_bias(bias: Bias, capabilities: Capabilities) -> Bias:
+    """The read in the steps of voltage that the bench can make."""
+    return Bias(on_grid(bias.levels, capabilities.voltage_resolution), bias.orientation)
+
+
+def on_grid(values: Floats, step: float) -> Floats:
+    """Values rounded to whole steps; a step of 0 leaves them. NaN stays NaN."""
+    return np.round(values / step) * step if step > 0.0 else np.asarray(values, dtype=np.float64)
+
+
 def check_pulse(pulse: Pulse, capabilities: Capabilities) -> None:
     """Refuse a pulse that the crossbar cannot give.
 

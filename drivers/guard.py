@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..errors import CapabilityError, FaultError, LimitError, SafetyError
+from ..errors import CapabilityError, ClosedError, FaultError, LimitError
+from .checks import quantised_bias, quantised_pulse
 from .contract import (
     Applied,
     Bias,
@@ -61,6 +62,8 @@ class Guard:
     def apply(self, pulse: Pulse) -> Applied:
         """Give a pulse that keeps all limits; see `Crossbar.apply`."""
         self._refuse_after_fault()
+        # What is checked is what the bench will make of it, not what was asked.
+        pulse = quantised_pulse(pulse, self.capabilities)
         self._check_voltage("pulse", device_voltage_bound(pulse), self._limits.device_voltage)
         width = pulse.width if isinstance(pulse.width, float) else float(np.max(pulse.width))
         if not width <= self._limits.pulse_width:
@@ -75,6 +78,7 @@ class Guard:
     def read(self, bias: Bias) -> Reading:
         """Make a read that keeps all limits; see `Crossbar.read`."""
         self._refuse_after_fault()
+        bias = quantised_bias(bias, self.capabilities)
         low, high, _ = level_span(bias.levels.ravel())
         self._check_voltage("read", high - low, self._limits.read_voltage)
         reading = self._watched(lambda: self._crossbar.read(bias))
@@ -87,7 +91,7 @@ class Guard:
 
     def _refuse_after_fault(self) -> None:
         if self._fault is not None:
-            raise SafetyError(
+            raise ClosedError(
                 f"the guard is closed after a fault ({self._fault}); find its cause, then open the bench anew"
             )
 

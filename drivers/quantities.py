@@ -57,7 +57,10 @@ def parse_quantity(value: object, kind: str) -> float:
     power = _power_of_ten(unit, kind)
     if power is None:
         raise ValueError(f"found {value!r}, whose unit {unit!r} is no unit of {kind}; {wanted} is accepted")
-    result = float(Decimal(number).scaleb(power))  # decimal, so that 4.4 % is 0.044 to the last bit
+    try:
+        result = float(Decimal(number).scaleb(power))  # decimal, so that 4.4 % is 0.044 to the last bit
+    except ArithmeticError:
+        result = math.inf
     if not math.isfinite(result):
         raise ValueError(f"found {value!r}, which is not finite; {wanted} is accepted")
     return result

@@ -1,6 +1,6 @@
 """The `simulated` backend: the contract on top of a simulated die."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,8 +23,8 @@ from ..sim.parameters import PARAMETERS, check_parameter, default_of
 from ..sim.spreads import decompose
 from ..sim.switching import LawName
 from ..sim.view import TileView, correlations, drawn_spreads, target_spreads
-from .checks import check_bias, check_pulse
-from .contract import Applied, Bias, Capabilities, Floats, Kind, Pulse, Reading, SafeState, Timing
+from .checks import check_bias, check_pulse, on_grid
+from .contract import Applied, Bias, Capabilities, Kind, Pulse, Reading, SafeState, Timing
 
 __all__ = [
     "PARAMETERS",
@@ -118,29 +118,30 @@ class SimulatedCrossbar:
         """Give a pulse; see `Crossbar.apply`."""
         check_pulse(pulse, self._capabilities)
         electronics, timing = self._electronics, self._electronics.timing
-        widths = _rounded(np.asarray(pulse.width, dtype=np.float64), electronics.width_resolution)
+        widths = on_grid(np.asarray(pulse.width, dtype=np.float64), electronics.width_resolution)
         outcome = self._array.apply(
-            _rounded(pulse.rows, electronics.voltage_resolution),
-            _rounded(pulse.columns, electronics.voltage_resolution),
+            on_grid(pulse.rows, electronics.voltage_resolution),
+            on_grid(pulse.columns, electronics.voltage_resolution),
             widths,
             pulse.repeat,
         )
         width = float(widths.max())
-        applied = Applied(
+        # Flips toward P raise the current from one repeat to the next.
+        return Applied(
             width=width,
             elapsed=timing.pulse_overhead + pulse.repeat * (width + timing.repeat_gap) - timing.repeat_gap,
             row_currents=outcome.row_currents,
             column_currents=outcome.column_currents,
             energy=outcome.energy,
+            compliance=outcome.peak_current > electronics.line_current,
         )
-        return replace(applied, compliance=(applied.peak_current or 0.0) > electronics.line_current)
 
     def read(self, bias: Bias) -> Reading:
         """Drive one side and sense the other; see `Crossbar.read`."""
         check_bias(bias, self._capabilities)
         electronics = self._electronics
         duration = electronics.timing.read_time
-        levels = np.atleast_2d(_rounded(bias.levels, electronics.voltage_resolution))
+        levels = np.atleast_2d(on_grid(bias.levels, electronics.voltage_resolution))
         outcome = self._array.read(levels, bias.orientation == "forward", duration, electronics.read_noise)
         return Reading(
             currents=outcome.currents[0] if bias.levels.ndim == 1 else outcome.currents,
@@ -176,7 +177,3 @@ def simulated_tile(
     array = SimulatedArray(drawn, wires, transistors, seed, tile, resolve)
     kind: Kind = "passive" if transistors is None else "1T1R"
     return SimulatedCrossbar(array, kind, electronics)
-
-
-def _rounded(values: Floats, step: float) -> Floats:
-    return np.round(values / step) * step if step > 0.0 else np.asarray(values, dtype=np.float64)

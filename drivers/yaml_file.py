@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 class Section(BaseModel):
     """Base of all sections of a file: frozen, unknown keys forbidden, no silent conversion."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -35,15 +35,6 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
-
-
-def load_yaml(path: Path, model: type[Model]) -> Model:
-    """Read `path` into `model`.
-
-    Raises:
-        ConfigurationError: the file is absent, is no YAML, or does not fit the model.
-    """
-    return parse_yaml(read_text(path), str(path), model)
 
 
 def read_text(path: Path) -> str:

@@ -7,12 +7,21 @@ import numpy as np
 from ..drivers.contract import Crossbar, Floats
 from ..errors import ProtocolError, StoppedError
 from .journal import Monitor, States
-from .mapping import CellLevels, classify, levels_from_maps, read_resistances
+from .mapping import (
+    CellLevels,
+    Resistances,
+    classify,
+    followed,
+    levels_from_maps,
+    read_resistances,
+)
 from .selection import TO_AP, TO_P, row_pulse, select_pulse
 from .settings import PulseSettings, ReadSettings
 from .switching_curve import SwitchingCurve, fit_curve
 
 _STEP = 1.05
+DEFAULT_PROBABILITY = 0.5
+"""Where the curve is refined when no training asks for another probability."""
 _CEILING = 1.08
 _PATIENCE = 4
 """Steps without gain after which cells that do not follow count as stuck."""
@@ -37,6 +46,22 @@ class Calibration:
     to_ap: SwitchingCurve
     strong: float
 
+    def amplitude(self, polarity: int, probability: float, pulse: PulseSettings) -> float:
+        """Amplitude in V at which a cell switches with this mean probability.
+
+        Raises:
+            ProtocolError: it lies outside the amplitudes that were searched, where the curve is a guess.
+        """
+        amplitude = self.curve(polarity).amplitude(probability)
+        if not pulse.search_from <= amplitude <= pulse.search_to:
+            raise ProtocolError(
+                f"a switching probability of {probability:g} would need {amplitude:.3g} V at "
+                f"{pulse.width:g} s, outside {pulse.search_from:g} V to {pulse.search_to:g} V; change "
+                "encoding.probability of the experiment, or operation.pulse_width, search_from or search_to "
+                "of the bench"
+            )
+        return amplitude
+
     def curve(self, polarity: int) -> SwitchingCurve:
         """The curve of a polarity."""
         return self.to_p if polarity == TO_P else self.to_ap
@@ -45,9 +70,9 @@ class Calibration:
 @dataclass(frozen=True)
 class _Step:
     amplitude: float
-    start: Floats
-    after_reset: Floats
-    after_set: Floats
+    start: Resistances
+    after_reset: Resistances
+    after_set: Resistances
 
 
 def calibrate(
@@ -84,17 +109,23 @@ def calibrate(
     rough = Calibration(levels, to_p, to_ap, strong)
     return Calibration(
         levels,
-        _refine(crossbar, read, pulse, rough, TO_P, probability, rng),
-        _refine(crossbar, read, pulse, rough, TO_AP, probability, rng),
+        _refine(crossbar, read, pulse, rough, TO_P, probability, rng, monitor),
+        _refine(crossbar, read, pulse, rough, TO_AP, probability, rng, monitor),
         strong,
     )
 
 
-def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float) -> None:
-    """Pulse every cell once, row by row; only the cells of that row see a voltage."""
+def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:
+    """Pulse every cell once, row by row; only the cells of that row see a voltage.
+
+    Raises:
+        StoppedError: the monitor asked to stop.
+    """
     rows, columns = crossbar.capabilities.shape
     every = np.ones(columns, dtype=np.bool_)
     for row in range(rows):
+        if monitor.should_stop():
+            raise StoppedError("stopped while the cells were calibrated; their states are undefined")
         crossbar.apply(row_pulse(row, every, polarity, amplitude, width, "half", rows))
 
 
@@ -107,21 +138,18 @@ def _ramp(
         All steps, and the first one at which as many cells followed as ever did.
     """
     amplitudes = _amplitudes(pulse)
-    now = read_resistances(crossbar, read.voltage, read.repeats)
+    now = read_resistances(crossbar, read)
     steps: list[_Step] = []
     shares: list[float] = []
     for number, amplitude in enumerate(amplitudes):
         monitor.progress(task, number, len(amplitudes), f"{amplitude * 1e3:.0f} mV")
-        if monitor.should_stop():
-            raise StoppedError("stopped while the cells were calibrated; their states are undefined")
-        pulse_all(crossbar, TO_AP, amplitude, pulse.width)
-        reset = read_resistances(crossbar, read.voltage, read.repeats)
-        pulse_all(crossbar, TO_P, amplitude, pulse.width)
-        after = read_resistances(crossbar, read.voltage, read.repeats)
+        pulse_all(crossbar, TO_AP, amplitude, pulse.width, monitor)
+        reset = read_resistances(crossbar, read)
+        pulse_all(crossbar, TO_P, amplitude, pulse.width, monitor)
+        after = read_resistances(crossbar, read)
         steps.append(_Step(amplitude, now, reset, after))
         now = after
-        with np.errstate(invalid="ignore"):
-            shares.append(float(np.mean(reset / after > 1.15)))
+        shares.append(float(np.mean(followed(after, reset))))
         best = int(np.argmax(shares))
         # Defective cells never follow, so some steps without gain end the ramp too.
         if shares[best] == 1.0 or (shares[best] >= 0.5 and number - best >= _PATIENCE):
@@ -129,9 +157,9 @@ def _ramp(
     monitor.progress(task, len(amplitudes), len(amplitudes))
     if max(shares) < 0.5:
         raise ProtocolError(
-            f"only {max(shares):.0%} of the cells switched both ways up to {amplitudes[-1]:.3g} V at "
-            f"{pulse.width:g} s; raise operation.search_to or operation.pulse_width within the limits of the "
-            "die"
+            f"only {max(shares):.0%} of the cells switched both ways, beyond the read noise, up to "
+            f"{amplitudes[-1]:.3g} V at {pulse.width:g} s; check the wiring, raise operation.search_to or "
+            "operation.pulse_width within the limits of the die, or operation.read_repeats"
         )
     return steps, steps[int(np.argmax(shares))]
 
@@ -141,13 +169,15 @@ def _amplitudes(pulse: PulseSettings) -> Floats:
     return np.geomspace(pulse.search_from, pulse.search_to, max(count, 2))
 
 
-def _curve(steps: list[_Step], levels: CellLevels, moves: list[tuple[Floats, Floats, int]]) -> SwitchingCurve:
+def _curve(
+    steps: list[_Step], levels: CellLevels, moves: list[tuple[Resistances, Resistances, int]]
+) -> SwitchingCurve:
     """Fit the share of cells that left the state they started from, over all steps of the ramp."""
     switched, cells = [], []
     working = levels.stuck < 0
     for before, after, start in moves:
-        tested = working & (classify(before, levels.threshold) == start)
-        left = tested & (classify(after, levels.threshold) == 1 - start)
+        tested = working & (classify(before.ohm, levels.threshold) == start)
+        left = tested & (classify(after.ohm, levels.threshold) == 1 - start)
         cells.append(int(tested.sum()))
         switched.append(int(left.sum()))
     amplitudes = np.array([step.amplitude for step in steps])
@@ -162,20 +192,27 @@ def _refine(
     polarity: int,
     probability: float,
     rng: np.random.Generator,
+    monitor: Monitor,
 ) -> SwitchingCurve:
     """Shift a curve to what pulses on few lines do near the probability that training asks for."""
     curve, levels = rough.curve(polarity), rough.levels
     rows, columns = crossbar.capabilities.shape
     wanted = 40.0 / probability / (1.0 - probability)
     start = 0 if polarity == TO_P else 1
+
+    def states_now() -> States:
+        return classify(read_resistances(crossbar, read).ohm, levels.threshold)
+
     for _ in range(2):
-        amplitude = min(curve.amplitude(probability), rough.strong)
+        amplitude = min(max(curve.amplitude(probability), pulse.search_from), rough.strong)
         switched = cells = 0
         state: States | None = None
         for _ in range(200):
+            if monitor.should_stop():
+                raise StoppedError("stopped while the cells were calibrated; their states are undefined")
             if state is None or np.mean(state[levels.stuck < 0] == start) < 0.7:
-                pulse_all(crossbar, -polarity, rough.strong, pulse.width)
-                state = classify(read_resistances(crossbar, read.voltage, read.repeats), levels.threshold)
+                pulse_all(crossbar, -polarity, rough.strong, pulse.width, monitor)
+                state = states_now()
             some_rows = rng.random(rows) < max(_LINES_ACTIVE, 1.0 / rows)
             some_columns = rng.random(columns) < max(_LINES_ACTIVE, 1.0 / columns)
             if not some_rows.any() or not some_columns.any():
@@ -183,7 +220,7 @@ def _refine(
             crossbar.apply(
                 select_pulse(some_rows, some_columns, polarity, amplitude, pulse.width, pulse.unselected)
             )
-            after = classify(read_resistances(crossbar, read.voltage, read.repeats), levels.threshold)
+            after = states_now()
             tested = (levels.stuck < 0) & np.outer(some_rows, some_columns) & (state == start)
             cells += int(tested.sum())
             switched += int((tested & (after == 1 - start)).sum())

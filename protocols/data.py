@@ -1,10 +1,12 @@
 """Data sets: those that scikit-learn ships, or a user's CSV or NPZ; scaled on their training part only."""
 
 import csv
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +55,10 @@ class Scaler:
 
 @dataclass(frozen=True)
 class Split:
-    """A data set split into a training and a test part, both scaled by the training part."""
+    """A data set split into a training and a test part, both scaled by the training part.
+
+    `test_indices` are the samples of the test part, `fingerprint` tells the data set.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -62,6 +67,8 @@ class Split:
     test_x: Floats
     test_y: Labels
     scaler: Scaler
+    test_indices: Labels
+    fingerprint: str
 
 
 def load_data(source: str | Path, label: str | None = None) -> DataSet:
@@ -111,7 +118,16 @@ def split_data(data: DataSet, test_fraction: float, scaling: Scaling, seed: int)
         scaler(data.features[test]),
         data.labels[test],
         scaler,
+        test,
+        fingerprint(data),
     )
+
+
+def fingerprint(data: DataSet) -> str:
+    """A hash of all samples and labels, to tell later whether data are still the same."""
+    content = hashlib.sha256(np.ascontiguousarray(data.features).tobytes())
+    content.update(np.ascontiguousarray(data.labels).tobytes())
+    return content.hexdigest()
 
 
 def split_indices(data: DataSet, test_fraction: float, seed: int) -> tuple[Labels, Labels]:
@@ -163,15 +179,16 @@ def _built_in(name: str) -> DataSet:
 
 def _from_csv(path: Path, label: str | None) -> DataSet:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+        reader = csv.reader(file)
+        rows = [(reader.line_num, row) for row in reader if row]
     if len(rows) < 3:
         raise DataError(f"{path}: {len(rows)} lines; a header line and at least 2 samples are needed")
-    header = [one.strip() for one in rows[0]]
+    header = [one.strip() for one in rows[0][1]]
     if label is not None and label not in header:
         raise DataError(f"{path}: no column {label!r}; columns are {', '.join(header)}")
     at = len(header) - 1 if label is None else header.index(label)
     values, names = [], []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if len(row) != len(header):
             raise DataError(f"{path}: line {number} has {len(row)} columns, the header {len(header)}")
         names.append(row[at].strip())
@@ -194,7 +211,7 @@ def _from_npz(path: Path) -> DataSet:
             if "X" not in stored or "y" not in stored:
                 raise DataError(f"{path}: has arrays {', '.join(stored) or 'none'}; X and y are needed")
             features, labels = np.asarray(stored["X"]), np.asarray(stored["y"])
-    except ValueError as error:
+    except (ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path}: no NPZ file of plain arrays ({error})") from None
     if features.ndim < 2 or labels.shape != features.shape[:1]:
         raise DataError(

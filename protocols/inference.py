@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calibration import Calibration, calibrate
+from ..errors import StoppedError
+from .calibration import DEFAULT_PROBABILITY, Calibration, calibrate
 from .journal import Monitor
 from .programming import program
 from .recorded import RecordedCrossbar
@@ -14,8 +15,6 @@ from .training.layer import PairLayer
 from .training.loop import TrainedNetwork
 from .training.network import CrossbarNetwork
 from .training.placement import layer_sizes
-
-_CALIBRATION_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,17 @@ def deploy(
     Raises:
         ConfigurationError: a layer does not fit its crossbar.
         ProtocolError: the cells do not switch within the amplitudes allowed.
+        StoppedError: the monitor asked to stop before all was written.
     """
     hidden = tuple(len(part.bias) for part in trained.digital.hidden)
     sizes = layer_sizes(features, hidden, len(trained.digital.output_bias))
     layers, failed = [], 0
     for number, (crossbar, size) in enumerate(zip(crossbars, sizes, strict=True)):
-        layer = PairLayer(crossbar, *size, read.voltage, trained.devices)
+        layer = PairLayer(crossbar, *size, read, trained.devices)
         if known is None:
             with crossbar.during("calibrate"):
                 found = calibrate(
-                    crossbar, read, pulse, _CALIBRATION_PROBABILITY, rng, monitor, f"calibrate tile {number}"
+                    crossbar, read, pulse, DEFAULT_PROBABILITY, rng, monitor, f"calibrate tile {number}"
                 )
             layer.resume(found, (found.levels.conductance_step, found.levels.conductance_step))
         else:
@@ -78,6 +78,8 @@ def deploy(
                 report = program(
                     crossbar, target, layer.calibration, read, pulse, monitor, f"program tile {number}"
                 )
+            if report.stopped:
+                raise StoppedError("stopped while the network was written; the chip holds a part of it")
             failed += len(report.failed)
         if known is None:
             with crossbar.during("calibrate"):

@@ -1,17 +1,33 @@
 """The resistance and the state of every cell, as read through the contract."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from ..drivers.contract import Bias, Crossbar, Floats
 from ..errors import ProtocolError
 from .journal import States
+from .settings import ReadSettings
 
 UNREADABLE = -1
 _LEAST_SEPARATION = 4.0
 """Distance of the two levels in their own standard deviations; one Gaussian cut in half reaches 2.7."""
+
+
+_READABLE = 4.0
+_CLEAR = 6.0
+"""Standard deviations of the read noise beyond which a current, or a change of one, is believed."""
+
+
+@dataclass(frozen=True)
+class Resistances:
+    """Resistance of every cell, (rows, columns), ohm, and the noise of a conductance, S."""
+
+    ohm: Floats
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -52,41 +68,47 @@ class ResistanceMap:
     threshold: float | Floats | None
 
 
-def read_resistances(crossbar: Crossbar, read_voltage: float, repeats: int = 1) -> Floats:
-    """Resistance of every cell, (rows, columns), ohm: each row driven alone, all others at 0 V.
+def read_resistances(crossbar: Crossbar, read: ReadSettings) -> Resistances:
+    """Resistance of every cell: each row driven alone, all others at 0 V.
 
     With every other line at 0 V sneak paths carry no current, and what is left of the wires is the drop
-    along them. Negative or vanishing currents read as infinite resistance.
+    along them. A current within `_READABLE` standard deviations of the noise reads as infinite resistance.
 
     Args:
         crossbar: to be read.
-        read_voltage: level of the driven row, V.
-        repeats: reads averaged for each row, >= 1.
+        read: level of the driven row, and reads averaged for each row.
     """
     rows = crossbar.capabilities.rows
-    levels = np.tile(np.eye(rows) * read_voltage, (repeats, 1))
-    currents = crossbar.read(Bias(levels)).currents.reshape(repeats, rows, -1).mean(axis=0)
-    with np.errstate(divide="ignore"):
-        return np.where(currents > 0.0, read_voltage / currents, np.inf)
+    levels = np.tile(np.eye(rows) * read.voltage, (read.repeats, 1))
+    reading = crossbar.read(Bias(levels))
+    currents = reading.currents.reshape(read.repeats, rows, -1).mean(axis=0)
+    noise = reading.noise / math.sqrt(read.repeats)
+    readable = currents > _READABLE * noise
+    resistance = np.full(currents.shape, np.inf)
+    resistance[readable] = read.voltage / currents[readable]
+    return Resistances(resistance, noise / read.voltage)
+
+
+def followed(low: Resistances, high: Resistances) -> NDArray[np.bool_]:
+    """Which cells have clearly less resistance in `low` than in `high`: by 15 %, and beyond the noise."""
+    readable = np.isfinite(low.ohm) & np.isfinite(high.ohm)
+    step = 1.0 / low.ohm - 1.0 / high.ohm  # an infinite resistance has no conductance
+    clear = step > _CLEAR * math.hypot(low.noise, high.noise)
+    return np.asarray(readable & clear & (step > 0.15 / high.ohm))
 
 
 def map_crossbar(
-    crossbar: Crossbar,
-    read_voltage: float,
-    *,
-    repeats: int = 1,
-    threshold: float | Floats | None = None,
+    crossbar: Crossbar, read: ReadSettings, threshold: float | Floats | None = None
 ) -> ResistanceMap:
     """Map a crossbar.
 
     Args:
         crossbar: to be mapped.
-        read_voltage: V.
-        repeats: reads averaged for each row.
+        read: how to read.
         threshold: resistance between P and AP, ohm; without it the two levels are looked for in the map,
             and where it shows only one level the states stay unknown.
     """
-    resistance = read_resistances(crossbar, read_voltage, repeats)
+    resistance = read_resistances(crossbar, read).ohm
     if threshold is None:
         threshold = two_level_threshold(resistance)
     return ResistanceMap(resistance, classify(resistance, threshold), threshold)
@@ -116,7 +138,7 @@ def two_level_threshold(resistance: Floats) -> float | None:
     return float(np.exp(centres.mean()))
 
 
-def levels_from_maps(parallel: Floats, antiparallel: Floats) -> CellLevels:
+def levels_from_maps(after_set: Resistances, after_reset: Resistances) -> CellLevels:
     """Two levels of each cell from a map after setting all to P and one after setting all to AP.
 
     A cell that answers both with nearly the same resistance is stuck; which way is told by the others.
@@ -124,9 +146,8 @@ def levels_from_maps(parallel: Floats, antiparallel: Floats) -> CellLevels:
     Raises:
         ProtocolError: no cell shows two levels.
     """
-    with np.errstate(invalid="ignore"):
-        moved = antiparallel / parallel > 1.15
-    moved &= np.isfinite(parallel) & np.isfinite(antiparallel)
+    moved = followed(after_set, after_reset)
+    parallel, antiparallel = after_set.ohm, after_reset.ohm
     if not moved.any():
         raise ProtocolError(
             "no cell changed its resistance between the set and the reset pulse; raise the highest "

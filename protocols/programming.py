@@ -69,16 +69,14 @@ def program(
     rounds = pulses = 0
     stopped = False
     for attempt in range(pulse.attempts + 1):
-        found = map_crossbar(
-            crossbar, read.voltage, repeats=read.repeats, threshold=calibration.levels.threshold
-        )
+        found = map_crossbar(crossbar, read, calibration.levels.threshold)
         wrong = (target >= 0) & (found.state != target)
         monitor.progress(task, int((~wrong).sum()), wrong.size, f"round {attempt}")
         if not wrong.any() or attempt == pulse.attempts or stopped:
             break
         rounds += 1
         for polarity, wanted in ((TO_AP, 0), (TO_P, 1)):
-            first = calibration.curve(polarity).amplitude(_FIRST_PROBABILITY)
+            first = max(calibration.curve(polarity).amplitude(_FIRST_PROBABILITY), pulse.search_from)
             amplitude = min(first * _RAISE**attempt, pulse.search_to)
             for row in np.flatnonzero((wrong & (target == wanted)).any(axis=1)):
                 if monitor.should_stop():

@@ -1,11 +1,13 @@
 """Pulses that select some cells and hold the others: levels of selected and unselected lines."""
 
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..drivers.contract import FLOATING, Floats, Pulse
+from ..errors import ProtocolError
 
 Flags = NDArray[np.bool_]
 Scheme = Literal["half", "third", "float"]
@@ -35,7 +37,12 @@ def select_pulse(
         width: s, or one a row for crossbars with gates.
         scheme: bias of unselected lines.
         repeat: how many times.
+
+    Raises:
+        ProtocolError: the amplitude is not positive: it would switch the other way.
     """
+    if not (math.isfinite(amplitude) and amplitude > 0.0):
+        raise ProtocolError(f"a select amplitude of {amplitude:g} V; a finite voltage > 0 is accepted")
     half = 0.5 * polarity * amplitude
     rest_row, rest_column = unselected_levels(scheme, polarity * amplitude)
     return Pulse(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,24 +88,6 @@ class Manifest:
     def outcome(self) -> str:
         """The stop reason in words that stay true after a kill: a run still marked running may be dead."""
         return "running or killed" if self.stop_reason == RUNNING else self.stop_reason
-
-
-def read_configurations(paths: Iterable[Path]) -> dict[str, Configuration]:
-    """Configurations by file name; files that share a name are told apart by their whole path.
-
-    Raises:
-        RecordError: a file cannot be read.
-    """
-    found: dict[str, Configuration] = {}
-    for path in paths:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecordError(
-                f"cannot keep {path} with the run: {error}. Give a readable text file."
-            ) from error
-        found[path.name if path.name not in found else str(path)] = Configuration.of(path, text)
-    return found
 
 
 def plain(value: object, where: str = "result") -> object:

@@ -73,7 +73,7 @@ class RunRecorder(PulseLog):
             backend: kind of crossbar, for instance `simulated`.
             hardware: True when real hardware is driven.
             seed: of all random numbers.
-            configurations: file name -> what it said; see `read_configurations`.
+            configurations: role of a file -> what it said.
             operator: who runs it.
             die_id: which die is in the socket.
             temperature: kelvin.

@@ -43,13 +43,14 @@ class Transistors:
 @dataclass(frozen=True)
 class PulseOutcome:
     """One pulse: line currents of its first repeat in A, energy in J over all repeats, flips, broken
-    junctions."""
+    junctions, largest line current of any repeat in A."""
 
     row_currents: Floats
     column_currents: Floats
     energy: float
     flips: int
     broken: int
+    peak_current: float
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,8 @@ class SimulatedArray:
                 if self._resolve == "event":
                     self._sampler.states_changed()
             broken += self._worn(volts, edges)
-        return PulseOutcome(*currents[0], energy, flips, broken)
+        peak = max(float(np.abs(part).max()) for pair in currents for part in pair)
+        return PulseOutcome(*currents[0], energy, flips, broken, peak)
 
     def _worn(self, volts: Floats, edges: Floats) -> int:
         """Wear the junctions by one pulse; returns how many broke."""

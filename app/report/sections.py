@@ -90,7 +90,7 @@ def summary(evidence: Evidence) -> str:
 
 
 def training(evidence: Evidence) -> str:
-    """Accuracy, margin violators and flips against epoch."""
+    """Accuracy, margin violators and clipped updates against epoch."""
     shown = []
     if any(f"{part}_accuracy" in evidence.metrics for part in ("train", "validation", "test")):
         caption = "Measured on the crossbar as it was after each epoch."
@@ -102,9 +102,14 @@ def training(evidence: Evidence) -> str:
             "violators",
             "Margin violators",
             "violators per sample",
-            "Outputs that asked for an update, per sample.",
+            "Share of samples within the margin: each asked for an update.",
         ),
-        ("flips", "Flips", "cells flipped", "Cells whose state changed in the epoch."),
+        (
+            "clipped_share",
+            "Clipped updates",
+            "share of updates",
+            "Updates that asked for more than the slots of the encoding can give.",
+        ),
     ):
         if key in evidence.metrics:
             shown.append(markup.figure(figures.training_metric(evidence.metrics[key], axis), title, caption))

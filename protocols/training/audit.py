@@ -40,7 +40,8 @@ class Audit:
         self._requested = np.zeros(shape)
         self._cells = np.zeros(shape, dtype=np.int64)
         self._switched = np.zeros(shape, dtype=np.int64)
-        self._unasked = self._resting = 0
+        self._unasked = np.zeros(len(_POLARITIES), dtype=np.int64)
+        self._resting = np.zeros(len(_POLARITIES), dtype=np.int64)
 
     def add(self, factor: Factor, cell_signs: Floats, before: States, after: States, known: States) -> None:
         """Compare the states of the layer's cells before and after an update.
@@ -65,9 +66,9 @@ class Audit:
             self._requested[index] += np.bincount(bins[chosen], wanted[chosen], len(_EDGES))
             self._cells[index] += np.bincount(bins[chosen], minlength=len(_EDGES))
             self._switched[index] += np.bincount(bins[chosen & flipped], minlength=len(_EDGES))
-        resting = trusted & ~asked
-        self._resting += int(resting.sum())
-        self._unasked += int((resting & flipped).sum())
+            resting = trusted & ~asked & (before == (0 if polarity > 0 else 1))
+            self._resting[index] += resting.sum()
+            self._unasked[index] += (resting & flipped).sum()
 
     def total(self) -> Tally:
         """Sums over polarities and bins."""
@@ -75,12 +76,20 @@ class Audit:
             float(self._requested.sum()),
             int(self._cells.sum()),
             int(self._switched.sum()),
-            self._unasked,
-            self._resting,
+            int(self._unasked.sum()),
+            int(self._resting.sum()),
         )
 
     def write(self, journal: Journal, tile: int, layer: int, epoch: int) -> None:
-        """Record every bin that holds cells."""
+        """Record every bin that holds cells, and cells that were asked to stay as requested 0.
+
+        The polarity of a cell at rest is the one in which it could switch.
+        """
+        for index, polarity in enumerate(_POLARITIES):
+            if self._resting[index]:
+                journal.record_switching(
+                    tile, layer, epoch, polarity, 0.0, int(self._resting[index]), int(self._unasked[index])
+                )
         for index, polarity in enumerate(_POLARITIES):
             for k in np.flatnonzero(self._cells[index]):
                 cells = int(self._cells[index, k])

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...drivers.contract import Bias, Floats, Pulse
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, ProtocolError
 from ..calibration import Calibration
 from ..journal import States
-from ..mapping import ResistanceMap, classify, map_crossbar
+from ..mapping import ResistanceMap, map_crossbar
 from ..recorded import RecordedCrossbar
 from ..selection import Flags, Scheme, select_pulse
+from ..settings import ReadSettings
 
 _SCALE_READS = 64
 
@@ -28,7 +29,7 @@ class PairLayer:
         crossbar: where the weights live; lines beyond the layer are read at 0 V and never selected.
         inputs: rows used.
         outputs: each takes 2 `devices` columns.
-        read_voltage: largest level of a read, V.
+        read: largest level of a read, and reads averaged for a map.
         devices: cells in parallel on each side of a weight, m >= 1.
 
     Raises:
@@ -40,7 +41,7 @@ class PairLayer:
         crossbar: RecordedCrossbar,
         inputs: int,
         outputs: int,
-        read_voltage: float,
+        read: ReadSettings,
         devices: int = 1,
     ) -> None:
         rows, columns = crossbar.capabilities.shape
@@ -49,13 +50,13 @@ class PairLayer:
             raise ConfigurationError(
                 f"tile {crossbar.tile} has {rows} rows and {columns} columns; a layer of {inputs} inputs and "
                 f"{outputs} outputs in pairs needs {inputs} rows and {len(self.cell_signs)} columns; enlarge "
-                "simulated.die.tiles in the bench file or shrink network.hidden in the experiment file"
+                "the tiles of the bench or shrink network.hidden in the experiment file"
             )
         self.crossbar = crossbar
         self.inputs, self.outputs = inputs, outputs
         self._devices = devices
         self._rows, self._columns = rows, columns
-        self._read_voltage = read_voltage
+        self._read = read
         self._calibration: Calibration | None = None
         self._forward_step = self._backward_step = 1.0
 
@@ -111,7 +112,7 @@ class PairLayer:
         """
         levels, scale = self._levels(signals, self.inputs, self._rows)
         currents = self.crossbar.read(Bias(levels)).currents
-        return self._by_output(currents) * (scale / (self._forward_step * self._read_voltage))
+        return self._by_output(currents) * (scale / (self._forward_step * self._read.voltage))
 
     def backward(self, errors: Floats) -> Floats:
         """W d in units of one weight, read through the crossbar with the columns driven.
@@ -122,19 +123,15 @@ class PairLayer:
         signals = np.repeat(errors, 2 * self._devices, axis=-1) * self.cell_signs
         levels, scale = self._levels(signals, len(self.cell_signs), self._columns)
         currents = self.crossbar.read(Bias(levels, "transposed")).currents[..., : self.inputs]
-        return currents * (scale / (self._devices * self._backward_step * self._read_voltage))
+        return currents * (scale / (self._devices * self._backward_step * self._read.voltage))
 
     def map(self) -> ResistanceMap:
         """Resistance and state of every cell of the crossbar."""
-        return map_crossbar(self.crossbar, self._read_voltage, threshold=self.calibration.levels.threshold)
+        return map_crossbar(self.crossbar, self._read, self.calibration.levels.threshold)
 
     def weights_of(self, state: States) -> Floats:
         """Weights (inputs, outputs) of a map of states; an unreadable cell counts as AP."""
         return 0.5 * self._by_output(np.where(state[: self.inputs] == 1, 1.0, -1.0))
-
-    def states_of(self, resistance: Floats) -> States:
-        """States of a map of resistances, by the threshold of each cell."""
-        return classify(resistance, self.calibration.levels.threshold)
 
     def used(self) -> Flags:
         """Which cells of the crossbar hold weights, (rows, columns)."""
@@ -160,7 +157,7 @@ class PairLayer:
     def select(
         self, rows: Flags, columns: Flags, polarity: int, amplitude: float, width: float, scheme: Scheme
     ) -> Pulse:
-        """A pulse for chosen inputs (inputs,) and cell columns (2 m outputs,)."""
+        """A pulse for chosen inputs (inputs,) and cell columns (2 m outputs,); V and s."""
         return select_pulse(
             _padded(rows, self._rows), _padded(columns, self._columns), polarity, amplitude, width, scheme
         )
@@ -174,9 +171,12 @@ class PairLayer:
     def _levels(self, signals: Floats, used: int, lines: int) -> tuple[Floats, Floats]:
         """Line levels for signals, and the factor that undoes their scaling to the read range."""
         largest = np.abs(signals).max(axis=-1, keepdims=True)
+        if not np.isfinite(largest).all():
+            # NaN would float a line; a numeric failure must not pass for that.
+            raise ProtocolError("a signal to be read is not finite; lower the rates of the training section")
         largest = np.where(largest > 0.0, largest, 1.0)
         levels = np.zeros((*signals.shape[:-1], lines))
-        levels[..., :used] = signals * (self._read_voltage / largest)
+        levels[..., :used] = signals * (self._read.voltage / largest)
         return levels, largest
 
 

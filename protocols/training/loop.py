@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
+from ...errors import StoppedError
 from ..calibration import calibrate
 from ..data import Split
 from ..journal import FinishingMonitor, Journal, Monitor, States
@@ -113,7 +114,7 @@ class Trainer:
         sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
         self.crossbars = record_tiles(crossbars, len(sizes), journal)
         layers = [
-            PairLayer(crossbar, inputs, outputs, read.voltage, settings.devices)
+            PairLayer(crossbar, inputs, outputs, read, settings.devices)
             for crossbar, (inputs, outputs) in zip(self.crossbars, sizes, strict=True)
         ]
         self.network = CrossbarNetwork(
@@ -181,6 +182,10 @@ class Trainer:
         target = self._rng.integers(0, 2, size=(rows, columns)).astype(np.bool_)
         for polarity in (-1, 1):
             for row in range(rows):
+                if self._monitor.should_stop():
+                    raise StoppedError(
+                        "stopped while the first weights were written; the states are undefined"
+                    )
                 chosen = target[row] if polarity > 0 else ~target[row]
                 if chosen.any():
                     layer.crossbar.apply(
@@ -292,10 +297,11 @@ class Trainer:
         """
         self._start()
         settings, split = self._settings, self._split
+        order = np.random.default_rng(np.random.SeedSequence([self.seed, 8]))
         for epoch in range(settings.epochs):
             self._monitor.progress("digital parts alone", epoch, settings.epochs)
             fall = (1.0 - epoch / settings.epochs) ** settings.annealing
-            for sample in self._rng.permutation(len(split.train_x)):
+            for sample in order.permutation(len(split.train_x)):
                 if self._monitor.should_stop():
                     break
                 self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)

@@ -25,6 +25,6 @@ def record_tiles(
     if len(crossbars) < layers:
         raise ConfigurationError(
             f"the network has {layers} layers and the bench {len(crossbars)} tiles; each layer needs a "
-            "tile of its own: add one under simulated.die.tiles of the bench file"
+            "tile of its own; use a bench with more tiles"
         )
     return tuple(RecordedCrossbar(one, number, journal) for number, one in enumerate(crossbars[:layers]))

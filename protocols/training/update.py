@@ -44,7 +44,7 @@ class Updater:
         self._layer, self._encoding, self._pulse = layer, encoding, pulse
         self._audit_every, self._rng = audit_every, rng
         self._amplitude = {
-            polarity: min(layer.calibration.curve(polarity).amplitude(encoding.probability), pulse.search_to)
+            polarity: layer.calibration.amplitude(polarity, encoding.probability, pulse)
             for polarity in (1, -1)
         }
         self._since_audit = 0

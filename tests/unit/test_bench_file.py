@@ -57,6 +57,12 @@ def test_the_template_spells_out_the_defaults() -> None:
         ("search_from: 100 mV", "search_from: 700 mV", "search_from below search_to"),
         ("law: fokker-planck", "law: arrhenius", r"law: found 'arrhenius'"),
         ("limits:", "limits: [", "not valid YAML"),
+        ("minimum_width: 1 us", "minimum_width: 1 ms", r"operation\.pulse_width is 0\.0001 s; .*electronics"),
+        (
+            "voltage_resolution: 1 mV",
+            "voltage_resolution: 1 V",
+            r"operation\.search_from is 0\.1 V; simulated\.electronics",
+        ),
     ],
 )
 def test_bench_errors_name_file_key_found_and_accepted(
@@ -143,6 +149,7 @@ def test_memory_keeps_a_chip_between_openings_and_refuses_another_die(tmp_path: 
 def states(path: Path, seed: int) -> tuple[int, ...]:
     """States of the first tile, told from its resistances."""
     from mtjloop.protocols.mapping import map_crossbar
+    from mtjloop.protocols.settings import ReadSettings
 
     crossbar = open_bench(read_bench_file(path), seed=seed).crossbars[0]
-    return tuple(map_crossbar(crossbar, 0.1, threshold=7.5e3).state.ravel().tolist())
+    return tuple(map_crossbar(crossbar, ReadSettings(0.1), threshold=7.5e3).state.ravel().tolist())

@@ -20,7 +20,8 @@ BENCH = """name: small bench
 backend: simulated
 limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}
 simulated:
-  tiles: [{rows: 5, columns: 8}, {rows: 4, columns: 6}]
+  die:
+    tiles: [{rows: 5, columns: 8}, {rows: 4, columns: 6}]
 """
 
 
@@ -92,6 +93,8 @@ def test_train_infer_report_runs(place: Path) -> None:
     assert inferred["samples"] == 45
     assert len(inferred["predictions"]) == 45
     assert inferred["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.07)
+    refused = mtjloop(place, "infer", "last", "--no-program", code=2)
+    assert "simulated.memory" in refused.stderr
     on_all = answer(mtjloop(place, "infer", run.name, "--data", "iris", "--json"))
     assert on_all["samples"] == 150
 
@@ -149,6 +152,8 @@ def test_pattern_files(place: Path) -> None:
         (("train", "bench.yaml", "absent.yaml"), 2, "absent.yaml: no such file"),
         (("infer", "last"), 1, "no run with a trained network"),
         (("report", "nothing"), 1, "nothing"),
+        (("map", "bench.yaml", "--seed", "99999999999999999999"), 2, "Invalid value for '--seed'"),
+        (("map", "bench.yaml", "--runs", "bench.yaml"), 1, "cannot make the run directory"),
         (("program", "bench.yaml", "zigzag"), 2, "'zigzag' is neither one of checkerboard"),
     ],
 )
@@ -175,7 +180,8 @@ def test_data_of_the_user(place: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_stops_at_a_safe_point_and_keeps_the_run(place: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_a_stop_signal_stops_at_a_safe_point_and_keeps_the_run(place: Path, name: str) -> None:
     (place / "long.yaml").write_text(QUICK.replace("epochs: 4", "epochs: 100000"), encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "mtjloop", "train", "bench.yaml", "long.yaml", "--json"],
@@ -187,7 +193,7 @@ def test_ctrl_c_stops_at_a_safe_point_and_keeps_the_run(place: Path) -> None:
     deadline = time.monotonic() + 120
     while not recorded_epochs(place) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     result = json.loads(out)

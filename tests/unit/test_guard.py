@@ -1,10 +1,11 @@
 """The guard refuses before anything is sent, and leaves the bench safe after a fault."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
+from mtjloop.drivers.bench import Bench as OpenBench
 from mtjloop.drivers.contract import (
     Applied,
     Bias,
@@ -16,7 +17,7 @@ from mtjloop.drivers.contract import (
     device_voltage_bound,
 )
 from mtjloop.drivers.guard import Guard, Limits
-from mtjloop.errors import FaultError, LimitError, SafetyError
+from mtjloop.errors import CapabilityError, FaultError, LimitError, SafetyError
 
 LIMITS = Limits(device_voltage=0.8, read_voltage=0.2, line_current=1e-3, pulse_width=1e-3)
 CAPABILITIES = Capabilities(
@@ -33,13 +34,16 @@ class Bench:
     error: BaseException | None = None
     proven: bool = True
     calls: list[str] = field(default_factory=list)
+    can: Capabilities = CAPABILITIES
+    sent: Pulse | None = None
 
     @property
     def capabilities(self) -> Capabilities:
-        return CAPABILITIES
+        return self.can
 
     def apply(self, pulse: Pulse) -> Applied:
         self.calls.append("apply")
+        self.sent = pulse
         if self.error is not None:
             raise self.error
         return Applied(1e-4, 1e-4, row_currents=np.full(2, self.current), compliance=self.compliance)
@@ -136,3 +140,34 @@ def test_bound_on_the_device_voltage_counts_ground_and_ignores_floating_lines() 
     assert device_voltage_bound(Pulse(np.array([0.3, nan]), np.array([-0.2, nan]), 1e-4)) == pytest.approx(
         0.5
     )
+
+
+def test_what_the_bench_would_make_of_a_pulse_is_what_is_checked() -> None:
+    """Coarse steps round 0.4 V up to 0.5 V: 1 V across a junction under a limit of 0.8 V."""
+    bench = Bench()
+    coarse = replace(CAPABILITIES, voltage_resolution=0.25, width_resolution=1e-4)
+    bench.can = coarse
+    guard = Guard(bench, LIMITS)
+    with pytest.raises(LimitError, match="1 V across a junction"):
+        guard.apply(pulse(0.38, -0.38))
+    with pytest.raises(LimitError, match=r"limits\.pulse_width"):
+        guard.apply(pulse(width=1.06e-3))
+    with pytest.raises(CapabilityError, match="less than half a step"):
+        guard.apply(pulse(width=4e-5))
+    assert bench.calls == []
+    guard.apply(pulse(0.3, -0.3))
+    assert bench.sent is not None
+    assert bench.sent.rows.tolist() == [0.25, 0.0]
+
+
+def test_every_crossbar_of_a_bench_is_made_safe_whatever_another_does() -> None:
+    class Dead(Bench):
+        def safe(self) -> SafeState:
+            self.calls.append("safe")
+            raise OSError("no link")
+
+    first, second = Dead(), Bench()
+    state = OpenBench("two", (first, second), None).safe()
+    assert first.calls == second.calls == ["safe"]
+    assert not state.proven
+    assert "no link" in state.detail

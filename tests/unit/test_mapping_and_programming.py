@@ -9,7 +9,7 @@ import pytest
 
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
-from mtjloop.drivers.contract import Crossbar
+from mtjloop.drivers.contract import Applied, Bias, Crossbar, Pulse, Reading, SafeState
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.errors import ProtocolError
 from mtjloop.protocols.calibration import calibrate
@@ -34,17 +34,17 @@ def simulated(kind: str = "passive", rows: int = 14, columns: int = 12) -> Cross
 
 def test_map_tells_states_and_resistances(ideal: Ideal) -> None:
     crossbar = ideal(6, 7)
-    found = map_crossbar(crossbar, 0.1)
+    found = map_crossbar(crossbar, READ)
     assert (found.state == crossbar.state).all()
     assert found.resistance == pytest.approx(1.0 / crossbar.conductance)
 
 
 def test_a_map_of_one_level_leaves_the_states_open(ideal: Ideal) -> None:
     crossbar = ideal(6, 7, stuck={(i, j): 1 for i in range(6) for j in range(7)})
-    found = map_crossbar(crossbar, 0.1)
+    found = map_crossbar(crossbar, READ)
     assert found.threshold is None
     assert (found.state == -1).all()
-    assert (map_crossbar(crossbar, 0.1, threshold=7e3).state == 1).all()
+    assert (map_crossbar(crossbar, READ, threshold=7e3).state == 1).all()
 
 
 def test_one_broad_level_is_not_taken_for_two() -> None:
@@ -113,7 +113,7 @@ def test_calibrated_amplitude_gives_the_probability(kind: str, probability: floa
             if not (rows.any() and columns.any()):
                 continue
             crossbar.apply(select_pulse(rows, columns, polarity, amplitude, 1e-4))
-            after = map_crossbar(crossbar, 0.1, threshold=known.levels.threshold).state
+            after = map_crossbar(crossbar, READ, threshold=known.levels.threshold).state
             switched += int((after[np.ix_(rows, columns)] != start).sum())
             cells += int(rows.sum() * columns.sum())
         # Two binomial errors, of calibration (about 40 switched cells) and of this count, and 1 mV steps.
@@ -137,6 +137,43 @@ def test_cells_that_never_switch_are_reported(ideal: Ideal) -> None:
         )
 
 
+def test_a_disconnected_bench_is_not_calibrated(ideal: Ideal) -> None:
+    """Currents that are nothing but noise must not pass for cells that switch."""
+
+    class Noise:
+        def __init__(self, like: Crossbar) -> None:
+            self.capabilities = like.capabilities
+
+        rng = np.random.default_rng(0)
+
+        def apply(self, pulse: Pulse) -> Applied:
+            return Applied(1e-4, 1e-4)
+
+        def read(self, bias: Bias) -> Reading:
+            lines = (len(np.atleast_2d(bias.levels)), 6)
+            return Reading(20e-9 * self.rng.standard_normal(lines), 20e-9, 1e-5)
+
+        def safe(self) -> SafeState:
+            return SafeState(True)
+
+    for seed in range(5):
+        with pytest.raises(ProtocolError, match="beyond the read noise"):
+            calibrate(Noise(ideal(6, 6)), READ, PULSE, 0.3, np.random.default_rng(seed), SilentMonitor())
+
+
+def test_amplitudes_outside_the_search_are_refused(ideal: Ideal) -> None:
+    known = calibrate(ideal(8, 8), READ, PULSE, 0.3, np.random.default_rng(0), SilentMonitor())
+    assert PULSE.search_from < known.amplitude(TO_P, 0.3, PULSE) < PULSE.search_to
+    with pytest.raises(ProtocolError, match=r"would need .* outside 0\.1 V to 0\.6 V"):
+        known.amplitude(TO_P, 1e-12, PULSE)
+
+
+@pytest.mark.parametrize("amplitude", [0.0, -0.3, float("nan"), float("inf")])
+def test_select_pulses_have_a_positive_amplitude(amplitude: float) -> None:
+    with pytest.raises(ProtocolError, match="a finite voltage > 0"):
+        select_pulse(np.ones(2, bool), np.ones(2, bool), TO_P, amplitude, 1e-4)
+
+
 @pytest.mark.parametrize("kind", ["passive", "1T1R"])
 def test_program_writes_and_verifies(kind: str) -> None:
     crossbar = simulated(kind)
@@ -147,14 +184,14 @@ def test_program_writes_and_verifies(kind: str) -> None:
         report = program(crossbar, target, known, READ, PULSE, SilentMonitor())
         assert report.failed == ()
         assert (report.final.state == target).all()
-        measured = read_resistances(crossbar, 0.1) < known.levels.threshold
+        measured = read_resistances(crossbar, READ).ohm < known.levels.threshold
         assert (measured == (target == 1)).all()
 
 
 def test_program_reports_stuck_cells_and_leaves_free_ones_alone(ideal: Ideal) -> None:
     crossbar = ideal(8, 8, stuck={(2, 5): 0})
     known = calibrate(crossbar, READ, PULSE, 0.3, np.random.default_rng(0), SilentMonitor())
-    before = map_crossbar(crossbar, 0.1).state
+    before = map_crossbar(crossbar, READ).state
     target = np.full((8, 8), -1, dtype=np.int8)
     target[2] = 1
     report = program(crossbar, target, known, READ, PULSE, SilentMonitor())

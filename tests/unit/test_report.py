@@ -91,7 +91,7 @@ def fill(recorder: RunRecorder, name: str = "x", tiles: int = 1) -> None:
             for requested in (0.0, 1e-3, 0.1, 0.9):
                 recorder.record_switching(0, 0, epoch, polarity, requested, 100, round(100 * requested))
         recorder.record_metrics(
-            epoch, {"train_accuracy": 0.5, "validation_accuracy": 0.4, "violators": 1, "flips": 3}
+            epoch, {"train_accuracy": 0.5, "validation_accuracy": 0.4, "violators": 1, "clipped_share": 0.3}
         )
     recorder.fail_pulse(
         recorder.begin_pulse(0, "train", 0, np.ones(5), np.zeros(4), 1e-7, 1), "refused", "no"
@@ -202,7 +202,7 @@ def test_map_run_has_only_maps(tmp_path: Path) -> None:
 )
 def test_odd_results_are_survived(tmp_path: Path, odd: dict[str, object]) -> None:
     with new_run(tmp_path) as recorder:
-        recorder.record_metrics(0, {"train_accuracy": float("nan"), "flips": float("nan")})
+        recorder.record_metrics(0, {"train_accuracy": float("nan"), "clipped_share": float("nan")})
         recorder.record_switching(0, 0, 0, 1, 0.5, 0, 0)
         recorder.record_switching(0, 1, 0, 1, 1e-5, 10, 0)
         recorder.record_array("confusion", np.zeros((3, 2)))

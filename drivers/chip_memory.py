@@ -1,0 +1,65 @@
+"""The states of a simulated chip between two commands."""
+
+import os
+import tempfile
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..errors import ConfigurationError, RecordError
+from .simulated import SimulatedCrossbar, Wear
+
+
+class ChipMemory:
+    """The states and wear of a simulated chip between two commands, as a real chip keeps them."""
+
+    def __init__(self, path: Path, key: str, tiles: tuple[SimulatedCrossbar, ...]) -> None:
+        self._path, self._key, self._tiles = path, key, tiles
+
+    def recall(self) -> None:
+        """Put the stored states back, if there are any.
+
+        Raises:
+            ConfigurationError: the file is damaged, belongs to another die, or its directory is absent.
+        """
+        if not self._path.parent.is_dir():
+            raise ConfigurationError(f"{self._path}: simulated.memory: no such directory; make it first")
+        if not self._path.exists():
+            return
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                if str(stored["key"]) != self._key:
+                    raise ConfigurationError(
+                        f"{self._path}: simulated.memory: this chip was stored for another die or seed; "
+                        "name another file, or delete it to start from a new chip"
+                    )
+                for number, tile in enumerate(self._tiles):
+                    pulses, reads = stored[f"events{number}"]
+                    wear = Wear(stored[f"damage{number}"], stored[f"drift{number}"])
+                    tile.array.restore(stored[f"state{number}"], int(pulses), int(reads), wear)
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            raise ConfigurationError(f"{self._path}: simulated.memory: no stored chip ({error})") from error
+
+    def store(self) -> None:
+        """Store the states, all or nothing.
+
+        Raises:
+            RecordError: the file cannot be written.
+        """
+        content: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {"key": np.array(self._key)}
+        for number, tile in enumerate(self._tiles):
+            content[f"state{number}"] = tile.array.state
+            wear = tile.array.wear
+            content[f"damage{number}"], content[f"drift{number}"] = wear.damage, wear.log_rate
+            content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
+        try:
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
+            with os.fdopen(descriptor, "wb") as file:
+                np.savez(file, **content)  # type: ignore[arg-type]
+            Path(temporary).replace(self._path)
+        except OSError as error:
+            raise RecordError(
+                f"{self._path}: the states of the simulated chip cannot be stored ({error}); free space, or "
+                "name another file as simulated.memory"
+            ) from error
