@@ -21,7 +21,7 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32, Integers, States
 from .cells import Cells, Dynamics, cell_hazard, ended_switched, hop_count
-from .drives import LIKELY, evaluate_fit, set_window
+from .drives import LIKELY, evaluate_fit, scale_of
 from .philox import PULSE_STREAM, Word, philox_4x32, uniform_pair
 
 STEPS = 4096
@@ -85,7 +85,7 @@ def step_of(words: tuple[Word, Word, Word, Word], member: int) -> int:
 @kernel
 def thin(
     cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, low: Floats32, high: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
+    highest: Floats, scales: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
 ) -> int:  # fmt: skip
     """Draw the cells inside their windows; writes the cells that flip into `flipped`, returns their
     number."""
@@ -98,7 +98,7 @@ def thin(
             return flips
         cell += 1 + int(length)
         jump += 1
-        if lowest[cell] >= low[cell] and highest[cell] <= high[cell]:
+        if lowest[cell] * scales[cell] <= 1.0 and highest[cell] * scales[cell] <= 1.0:
             i, j = cell // n, cell % n
             p = pulse_probability(cells, dynamics, state[i, j], volts, edges, i, j)
             if accept * LIKELY < p:
@@ -109,7 +109,7 @@ def thin(
 @kernel
 def draw_pulse(
     cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, drives: Floats, low: Floats32, high: Floats32, fits: Floats32, margin: float,
+    highest: Floats, drives: Floats, scales: Floats32, fits: Floats32, margin: float, drifting: bool,
     seed: Word, tile: int, event: int, flipped: Integers,
 ) -> tuple[int, int]:  # fmt: skip
     """Flip cells by what they saw in one pulse.
@@ -123,10 +123,10 @@ def draw_pulse(
         lowest: lowest voltage of each cell over the intervals, (cells,).
         highest: highest voltage.
         drives: (2, cells) from `likely_drives` for a pulse at least as long.
-        low: windows of the present states, kept up to date.
-        high: windows.
+        scales: windows of the present states from `fill_windows`, kept up to date.
         fits: (2, cells, 2 + TERMS) from `fit_hazards` for exactly this one interval; no cells for none.
         margin: bound of the error of the fits.
+        drifting: whether any rate differs from 1.
         seed: key.
         tile: number of the array.
         event: number of the pulse.
@@ -136,54 +136,57 @@ def draw_pulse(
         Number of flips, and how often the law was evaluated for want of a fit.
     """
     n = state.shape[1]
-    size = state.size
-    unlikely = thin(
-        cells, dynamics, state, volts, edges, lowest, highest, low, high, seed, tile, event, flipped
-    )
+    states, rates = state.ravel(), cells.rate.ravel()
+    size = states.size
+    unlikely = thin(cells, dynamics, state, volts, edges, lowest, highest, scales, seed, tile, event, flipped)
     fitted = fits.shape[1] > 0
     flips, evaluated = 0, 0
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
-        live = 0
-        for cell in range(start, stop):
-            live += int(highest[cell] > high[cell]) | int(lowest[cell] < low[cell])
-        if live == 0:
+        if count_live(lowest[start:stop], highest[start:stop], scales[start:stop]) == 0:
             continue
         for first in range(start, stop, _GROUP):
             last = min(first + _GROUP, stop)
-            live = 0
-            for cell in range(first, last):
-                live += int(highest[cell] > high[cell]) | int(lowest[cell] < low[cell])
-            if live == 0:
+            if count_live(lowest[first:last], highest[first:last], scales[first:last]) == 0:
                 continue
             words = first_bits(seed, tile, event, first // _GROUP)
             for cell in range(first, last):
-                if not (highest[cell] > high[cell] or lowest[cell] < low[cell]):
+                scale = scales[cell]
+                if lowest[cell] * scale <= 1.0 and highest[cell] * scale <= 1.0:
                     continue
-                i, j = cell // n, cell % n
-                before = state[i, j]
+                before = states[cell]
                 step = step_of(words, cell - first)
                 verdict = 0
                 if fitted:
                     fit = fits[before, cell]
                     drive = highest[cell] if before == 0 else -lowest[cell]
                     x = (drive - fit[0]) * fit[1]
-                    hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0)) + math.log(cells.rate[i, j])
+                    hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0))
+                    if drifting:
+                        hazard += math.log(rates[cell])
                     if x >= -1.0 and hazard - margin > EDGES[step + 1]:
                         verdict = 1
                     elif x <= 1.0 and hazard + margin < EDGES[step]:
                         verdict = -1
                 if verdict == 0:
-                    p = pulse_probability(cells, dynamics, before, volts, edges, i, j)
+                    p = pulse_probability(cells, dynamics, before, volts, edges, cell // n, cell % n)
                     verdict = 1 if uniform_of(seed, tile, event, cell, step) < p else -1
                     evaluated += 1
                 if verdict == 1:
-                    state[i, j] = 1 - before
-                    set_window(drives, 1 - before, cell, low, high)
+                    states[cell] = 1 - before
+                    scales[cell] = scale_of(drives, 1 - before, cell)
                     flips += 1
     for k in range(unlikely):
         cell = flipped[k]
-        i, j = cell // n, cell % n
-        state[i, j] = 1 - state[i, j]
-        set_window(drives, state[i, j], cell, low, high)
+        states[cell] = 1 - states[cell]
+        scales[cell] = scale_of(drives, states[cell], cell)
     return flips + unlikely, evaluated
+
+
+@kernel
+def count_live(lowest: Floats, highest: Floats, scales: Floats32) -> int:
+    """How many cells of a block saw a voltage outside their window."""
+    live = 0
+    for k in range(scales.size):
+        live += (not lowest[k] * scales[k] <= 1.0) | (not highest[k] * scales[k] <= 1.0)
+    return live
