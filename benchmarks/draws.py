@@ -4,7 +4,6 @@ The draw alone is timed: voltages are given, as they come from the array solve. 
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +53,9 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 30) -> dict[s
         seen = volts[None]
         sampler.states_changed()
         if name == "selected":
-            result["law"] = _timed(lambda seen=seen: sampler.draw(start.copy(), seen, edges, 0), 1, size)
+            began = time.perf_counter()
+            sampler.draw(start.copy(), seen, edges, 0)
+            result["law"] = 1e9 * (time.perf_counter() - began) / size**2
             began = time.perf_counter()
             while not sampler.fitted(width):
                 event += 1
@@ -73,15 +74,6 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 30) -> dict[s
         result[name] = 1e9 * min(costs) / size**2
         result[f"{name} flips"] = flips / repeats / size**2
     return result
-
-
-def _timed(draw: Callable[[], object], repeats: int, size: int) -> float:
-    costs = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        draw()
-        costs.append(time.perf_counter() - began)
-    return 1e9 * min(costs) / size**2
 
 
 def main() -> None:

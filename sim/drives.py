@@ -113,7 +113,7 @@ def scale_of(drives: Floats, state: int, cell: int) -> float:
     if drive <= 0.0:
         return math.nan
     scale = (1.0 + 1e-6) / drive
-    return scale if state == 0 else -scale
+    return float(scale if state == 0 else -scale)
 
 
 @kernel
