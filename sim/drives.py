@@ -104,22 +104,24 @@ def likely_drives(cells: Cells, dynamics: Dynamics, duration: float, headroom: f
 
 
 @kernel
-def set_window(drives: Floats, state: int, cell: int, low: Floats32, high: Floats32) -> None:
-    """Window of voltages in which this cell, in `state`, is drawn by thinning; 32-bit and a little narrow."""
-    if state == 0:
-        low[cell] = -math.inf
-        high[cell] = drives[0, cell] - 1e-6 * abs(drives[0, cell])
-    else:
-        low[cell] = -(drives[1, cell] - 1e-6 * abs(drives[1, cell]))
-        high[cell] = math.inf
+def scale_of(drives: Floats, state: int, cell: int) -> float:
+    """Scale that makes a voltage V an unlikely one, for this cell in `state`, if V times it is at most 1.
+
+    0 if every voltage is, NaN (which no comparison passes) if none is. A little large, for 32 bits.
+    """
+    drive = drives[state, cell]
+    if drive <= 0.0:
+        return math.nan
+    scale = (1.0 + 1e-6) / drive
+    return float(scale if state == 0 else -scale)
 
 
 @kernel
-def fill_windows(drives: Floats, state: States, low: Floats32, high: Floats32) -> None:
-    """`set_window` for every cell in its present state."""
-    n = state.shape[1]
-    for cell in range(state.size):
-        set_window(drives, state[cell // n, cell % n], cell, low, high)
+def fill_windows(drives: Floats, state: States, scales: Floats32) -> None:
+    """`scale_of` for every cell in its present state."""
+    states = state.ravel()
+    for cell in range(states.size):
+        scales[cell] = scale_of(drives, states[cell], cell)
 
 
 @kernel

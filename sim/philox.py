@@ -8,15 +8,17 @@ Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..compiled import kernel
 
 Word = np.uint64
+Words = NDArray[np.uint64]
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
-_WEYL_0 = np.uint64(0x9E3779B9)
-_WEYL_1 = np.uint64(0xBB67AE85)
+WEYL_0 = np.uint64(0x9E3779B9)
+WEYL_1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
@@ -37,9 +39,21 @@ def philox_4x32(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> t
             (product0 >> _SHIFT) ^ x3 ^ key1,
             product0 & _LOW,
         )
-        key0 = (key0 + _WEYL_0) & _LOW
-        key1 = (key1 + _WEYL_1) & _LOW
+        key0 = (key0 + WEYL_0) & _LOW
+        key1 = (key1 + WEYL_1) & _LOW
     return x0, x1, x2, x3
+
+
+@kernel
+def philox_round(x0: Words, x1: Words, x2: Words, x3: Words, key0: Word, key1: Word) -> None:
+    """One round on many counters at once, in place; the caller moves the keys on by the Weyl constants."""
+    for k in range(x0.size):
+        product0 = _MULTIPLIER_0 * x0[k]
+        product1 = _MULTIPLIER_1 * x2[k]
+        x0[k] = (product1 >> _SHIFT) ^ x1[k] ^ key0
+        x1[k] = product1 & _LOW
+        x2[k] = (product0 >> _SHIFT) ^ x3[k] ^ key1
+        x3[k] = product0 & _LOW
 
 
 @kernel

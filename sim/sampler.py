@@ -48,7 +48,7 @@ class Sampler:
         self.headroom = math.exp(6.0 * die.drift.sigma)
         self._log_rate = np.log(cells.rate)
         self._drives: dict[int, Floats] = {}
-        self._low, self._high = np.empty(size, np.float32), np.empty(size, np.float32)
+        self._scales: Floats32 = np.empty(size, np.float32)
         self._windows_of: int | None = None
         self._widths: dict[float, _Width] = {}
         self._no_fits: Floats32 = np.empty((2, 0, 2 + TERMS), np.float32)
@@ -85,27 +85,37 @@ class Sampler:
             event: number of the pulse.
         """
         width = float(edges[-1])
-        rung = max(math.ceil(math.log2(width / _RUNG)), 0)
-        drives = self._drives.get(rung)
-        if drives is None:
-            drives = self._drives[rung] = np.empty((2, state.size))
-            likely_drives(self._cells, self._dynamics, _RUNG * 2.0**rung, self.headroom, drives)
-        if self._windows_of != rung:
-            fill_windows(drives, state, self._low, self._high)
-            self._windows_of = rung
+        drives = self.prepare(state, width)
         if len(edges) == 1:
             lowest = highest = volts.reshape(-1)
         else:
             lowest, highest = volts.min(axis=0).reshape(-1), volts.max(axis=0).reshape(-1)
         known = self._known(width) if len(edges) == 1 and self._can_fit else None
         flips, evaluated = draw_pulse(
-            self._cells, self._dynamics, state, volts, edges, lowest, highest, drives, self._low, self._high,
+            self._cells, self._dynamics, state, volts, edges, lowest, highest, drives, self._scales,
             known.fits if known else self._no_fits, known.margin if known else 0.0,
+            self._drift.sigma > 0.0,
             self._seed, self._number, event, self._scratch,
         )  # fmt: skip
         if known:
             known.evaluated += evaluated
         return flips
+
+    def prepare(self, state: States, width: float) -> Floats:
+        """Have the windows of these states ready for pulses of `width` s; returns the likely drives."""
+        rung = max(math.ceil(math.log2(width / _RUNG)), 0)
+        drives = self._drives.get(rung)
+        if drives is None:
+            drives = self._drives[rung] = np.empty((2, state.size))
+            likely_drives(self._cells, self._dynamics, _RUNG * 2.0**rung, self.headroom, drives)
+        if self._windows_of != rung:
+            fill_windows(drives, state, self._scales)
+            self._windows_of = rung
+        return drives
+
+    def fitted(self, width: float) -> bool:
+        """Whether pulses of this width are drawn with fits."""
+        return width in self._widths and self._widths[width].fits.size > 0
 
     def drift(self, event: int) -> bool:
         """Let the rates drift before pulse number `event`; returns whether they moved."""
