@@ -7,7 +7,7 @@ from typing import Literal
 import serial
 
 from ..errors import LinkLost
-from .link import BaseLink
+from .base_link import BaseLink
 from .transcript import Transcript
 
 

@@ -19,7 +19,7 @@ from pyvisa.resources import MessageBasedResource
 from pyvisa.rname import InvalidResourceName, TCPIPSocket, parse_resource_name
 
 from ..errors import LinkLost
-from .link import QUIET, BaseLink
+from .base_link import BaseLink
 from .serial_link import SerialSettings
 from .transcript import Transcript
 
@@ -257,6 +257,3 @@ def _pyvisa_py_session(visa: MessageBasedResource) -> object:
 def _pyvisa_py_kept(visa: MessageBasedResource) -> object:
     """What pyvisa-py has read from its socket and not handed over yet."""
     return getattr(_pyvisa_py_session(visa), "_pending_buffer", b"")
-
-
-__all__ = ["QUIET", "SLICE", "VisaLink", "resource_manager"]

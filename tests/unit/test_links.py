@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mtjloop.errors import IdentityError, LinkDirty, LinkError, LinkLost, LinkTimeout, ReplyError
-from mtjloop.instruments.link import BaseLink, Link, LinkState
+from mtjloop.errors import IdentityError, LinkDirty, LinkError, LinkLost, LinkTimeout, RecordError, ReplyError
+from mtjloop.instruments.base_link import BaseLink
+from mtjloop.instruments.link import Link, LinkState
 from mtjloop.instruments.opening import open_link
 from mtjloop.instruments.serial_link import SerialLink
 from mtjloop.instruments.transcript import Transcript
@@ -387,6 +388,22 @@ def test_the_transcript_has_every_byte_both_ways(bench: Bench, tmp_path: Path) -
     received = "".join(one["received"] for one in entries if "received" in one)
     assert received.encode("latin-1") == IDN.encode() + b"\n\xff\x00\x80\n"
     assert any("no complete reply" in one.get("note", "") for one in entries)
+
+
+def test_a_transcript_that_cannot_be_written_stops_the_experiment_and_not_the_switching_off(
+    tmp_path: Path,
+) -> None:
+    with served() as server:
+        transcript = Transcript(tmp_path / "transcript.jsonl")
+        link = visa(server, transcript=transcript)
+        transcript.close()  # as a full disk would
+        with pytest.raises(RecordError, match="cannot be written"):
+            link.query("pulse")
+        assert server.lines == ["*IDN?"]
+        link.write("off", urgent=True)
+        link.reopen()
+        assert server.lines == ["*IDN?", "off", "*IDN?"]
+        link.close()
 
 
 def test_a_transcript_is_appended_to(tmp_path: Path) -> None:
