@@ -49,10 +49,10 @@ class Link(Protocol):
         ...
 
     def write(self, message: str, *, urgent: bool = False) -> None:
-        """Send one line; the termination is added.
+        """Send one message; the termination is added.
 
         Args:
-            message: ASCII text without termination.
+            message: ASCII text without final termination; lines within it are separate commands to TSP.
             urgent: sent even on a dirty link, for commands that only switch off.
 
         Raises:

@@ -61,11 +61,12 @@ class ScriptedLink:
             raise LinkLost("scripted link is lost")
         if self._state is LinkState.DIRTY and not urgent:
             raise LinkDirty("scripted link is dirty")
-        wanted, reply = self._pairs.popleft() if self._pairs else ("nothing", None)
-        if message != wanted:
-            raise AssertionError(f"sent\n  {message!r}\nbut the script wants\n  {wanted!r}")
-        if reply is not None:
-            self._pending += reply if isinstance(reply, bytes) else reply.encode("latin-1") + b"\n"
+        for line in message.split("\n"):
+            wanted, reply = self._pairs.popleft() if self._pairs else ("nothing", None)
+            if line != wanted:
+                raise AssertionError(f"sent\n  {line!r}\nbut the script wants\n  {wanted!r}")
+            if reply is not None:
+                self._pending += reply if isinstance(reply, bytes) else reply.encode("latin-1") + b"\n"
 
     def read(self, timeout: float | None = None) -> str:  # noqa: ARG002 - nothing to wait for
         """The next line; see `Link.read`."""

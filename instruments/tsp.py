@@ -52,9 +52,8 @@ class TspInstrument(Instrument):
         lines: list[str] = []
         data: bytes | None = None
         with self._link.exchange():
-            for command in commands:
-                self._link.write(command)
-            self._link.write(f'print("{mark}", errorqueue.count)')
+            # One message: HiSLIP and USB drop what an instrument still says once another message follows.
+            self._link.write("\n".join([*commands, f'print("{mark}", errorqueue.count)']))
             start = ""
             if block:
                 head = self._link.read_bytes(2, timeout)

@@ -3,6 +3,7 @@
 import select
 import socket
 import sys
+import time
 
 import pyvisa
 from pyvisa.constants import (
@@ -27,9 +28,13 @@ SLICE = 0.05
 """Longest single wait on a pyvisa-py socket, s: pyvisa-py spins through a peer's end of file until its
 timeout."""
 
-_GONE = (VisaIOError, InvalidSession, OSError)
-"""All that PyVISA and its backends raise when an instrument is gone: a refused port is a bare
-ConnectionRefusedError at the first transfer, a closed one a bare BrokenPipeError."""
+_GONE = (VisaIOError, InvalidSession, OSError, RuntimeError, EOFError)
+"""What PyVISA and its backends raise when an instrument is gone: a refused port is a bare
+ConnectionRefusedError at the first transfer, a closed one a bare BrokenPipeError, a dropped HiSLIP connection
+a bare RuntimeError. Transfers go further and take every exception for a lost instrument."""
+
+_ENDS = (StatusCode.success, StatusCode.success_termination_character_read)
+"""Status of a read that ends with a message; pyvisa-py's HiSLIP reports an END as the second."""
 
 _PARITY = {"N": Parity.none, "E": Parity.even, "O": Parity.odd}
 _FLOW = {"none": 0, "xonxoff": ControlFlow.xon_xoff, "rtscts": ControlFlow.rts_cts}
@@ -126,7 +131,7 @@ class VisaLink(BaseLink):
             # Without this pyvisa-py loses what came before a timeout.
             visa.set_visa_attribute(ResourceAttribute.suppress_end_enabled, False)
         self._waits = 0.0
-        if name.endswith("INSTR") and not name.startswith("ASRL"):
+        if self._has_messages():
             # A reply that an earlier session left unread would be taken for the identity.
             try:
                 visa.clear()
@@ -145,7 +150,7 @@ class VisaLink(BaseLink):
         visa = self._opened()
         try:
             visa.write_raw(data)
-        except _GONE as error:
+        except Exception as error:  # see _GONE
             raise self._lost(error) from error
 
     def _receive(self, count: int, timeout: float) -> bytes:
@@ -159,15 +164,19 @@ class VisaLink(BaseLink):
                 StatusCode.success_device_not_present, StatusCode.success_max_count_read
             ):
                 data, status = visa.visalib.read(visa.session, count)
-        except _GONE as error:
+        except Exception as error:  # see _GONE
             if not (isinstance(error, VisaIOError) and error.error_code == StatusCode.error_timeout):
                 raise self._lost(error) from error
             self._refuse_end_of_file()
             return b""
-        ended = status == StatusCode.success and self._socket is None and not self._is_serial()
-        if ended and not data.endswith(self._termination):
-            data += self._termination  # the END of a message is as good as its termination
-        return bytes(data)
+        received = bytes(data)
+        if not received:
+            # pyvisa-py's HiSLIP answers a second read after one write with nothing, at once: no empty line.
+            time.sleep(1e-3)
+            return b""
+        if self._has_messages() and status in _ENDS and not received.endswith(self._termination):
+            received += self._termination  # the END of a message is as good as its termination
+        return received
 
     def _refuse_end_of_file(self) -> None:
         """Tell a peer that closed its end from one that is slow; both are timeouts to pyvisa-py."""
@@ -192,14 +201,14 @@ class VisaLink(BaseLink):
         try:
             if self._is_serial():
                 visa.flush(BufferOperation.discard_read_buffer)
-            elif self._socket is None:
+            elif self._has_messages():
                 visa.clear()
         except _GONE as error:
             raise self._lost(error) from error
 
     def _drain(self) -> bytes:
         # A device clear has emptied a message transport; waiting for silence there upsets some instruments.
-        if self._socket is None and not self._is_serial():
+        if self._has_messages():
             dropped = bytes(self._buffer)
             self._buffer.clear()
             return dropped
@@ -216,6 +225,10 @@ class VisaLink(BaseLink):
             return self._is_serial() and visa.get_visa_attribute(ResourceAttribute.asrl_avalaible_number) > 0
         except (*_GONE, ValueError) as error:
             raise self._lost(error) from error
+
+    def _has_messages(self) -> bool:
+        """Whether the transport marks the end of a message and has a device clear."""
+        return self._resource.upper().endswith("INSTR") and not self._is_serial()
 
     def _is_serial(self) -> bool:
         return self._resource.upper().startswith("ASRL")
