@@ -50,3 +50,45 @@ class RecordError(MtjloopError):
 
 class DataError(ConfigurationError):
     """A data set is absent, malformed or does not fit the network."""
+
+
+class LinkError(MtjloopError):
+    """Talking to an instrument failed; what it did with the last command may be unknown."""
+
+
+class LinkLost(LinkError):  # noqa: N818 - the name users know from the field
+    """The instrument is gone: refused, reset, end of file, unplugged. Reopen the link before going on."""
+
+
+class LinkTimeout(LinkError):  # noqa: N818 - the name users know from the field
+    """No complete reply in time; it may still come, so the link is dirty until cleared or reopened."""
+
+
+class LinkDirty(LinkError):  # noqa: N818 - names a state, like its two siblings
+    """A query was refused, because a reply to an earlier one may still be on its way."""
+
+
+class IdentityError(LinkError):
+    """The instrument that answers is not the expected one; nothing but the identity query was sent."""
+
+
+class ReplyError(LinkError):
+    """A reply is not what the command answers; the link is dirty until cleared or reopened."""
+
+
+class InstrumentError(MtjloopError):
+    """The instrument reports an error of its own.
+
+    Attributes:
+        code: the instrument's error number.
+        message: its text.
+    """
+
+    def __init__(self, code: int, message: str, detail: str = "") -> None:
+        super().__init__(f"error {code}: {message}{f' ({detail})' if detail else ''}")
+        self.code = code
+        self.message = message
+
+
+class ReadbackError(MtjloopError):
+    """An instrument reads back another state than it was set to: a stuck relay, an output that stays on."""
