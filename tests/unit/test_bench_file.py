@@ -153,3 +153,9 @@ def states(path: Path, seed: int) -> tuple[int, ...]:
 
     crossbar = open_bench(read_bench_file(path), seed=seed).crossbars[0]
     return tuple(map_crossbar(crossbar, ReadSettings(0.1), threshold=7.5e3).state.ravel().tolist())
+
+
+def test_the_bench_of_the_readme_is_the_template() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.split("```yaml\n")[1].split("```")[0]
+    assert parse_yaml(block, "README.md", BenchFile) == parse_yaml(BENCH, "bench.yaml", BenchFile)
