@@ -183,9 +183,10 @@ def parameter_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for key, one in PARAMETERS.items():
-        high = "1" if one.high == _BELOW_ONE else f"{one.high:g}"
+        scale = 100.0 if one.kind == "fraction" else 1.0
+        high = 1.0 if one.high == _BELOW_ONE else one.high
         lines.append(
-            f"| `{key}` | {one.unit or ('%' if one.kind == 'fraction' else '-')} | {one.default:g} | "
-            f"{one.low:g} to {high} | {one.meaning} | {one.source} |"
+            f"| `{key}` | {one.unit or ('%' if one.kind == 'fraction' else '-')} | {scale * one.default:g} | "
+            f"{scale * one.low:g} to {scale * high:g} | {one.meaning} | {one.source} |"
         )
     return "\n".join(lines) + "\n"
