@@ -205,7 +205,7 @@ class Bench:
                 width = in_seconds(duration)
                 outcome = array.pulse(rows, columns, width)
                 self.pulses.append(
-                    PulseRecord(number, in_seconds(now) - width, width, rows, columns, outcome.flips)
+                    PulseRecord(number, in_seconds(now - duration), width, rows, columns, outcome.flips)
                 )
             else:
                 array.hold(rows, columns, in_seconds(duration))
