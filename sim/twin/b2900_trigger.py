@@ -99,14 +99,11 @@ class TriggerSystem:
             self._channels[number - 1].rest()
 
     def bus_trigger(self) -> bool:
-        """`*TRG`: every action that waits for the bus goes on; False if none waits."""
+        """`*TRG`: every action that waits for the bus does its next point; False if none waits."""
         waiting, self._waiting = self._waiting, []
         for number, action, point, run in waiting:
             if run == self._runs[number - 1]:
                 self._schedule(number, action, point, self._bench.timeline.now)
-                layers = self.plans[number - 1]
-                if point + 1 < layers.arm[action].count * layers.trigger[action].count:
-                    self._waiting.append((number, action, point + 1, run))
         return bool(waiting)
 
     def _start(self, number: int, action: Action, actions: tuple[Action, ...]) -> None:
@@ -114,7 +111,7 @@ class TriggerSystem:
         arm, trigger = plan.arm[action], plan.trigger[action]
         points = arm.count * trigger.count
         self._pending[number - 1][action] = points
-        if "BUS" in (arm.source, trigger.source):
+        if self._by_bus(number, action):
             self._waiting.append((number, action, 0, self._runs[number - 1]))
             return
         start = self._bench.timeline.now
@@ -126,6 +123,10 @@ class TriggerSystem:
             turn, place = divmod(point, trigger.count)
             offset = arm.delay + turn * round_time + place * pace
             self._schedule(number, action, point, start + nanoseconds(offset))
+
+    def _by_bus(self, number: int, action: Action) -> bool:
+        plan = self.plans[number - 1]
+        return "BUS" in (plan.arm[action].source, plan.trigger[action].source)
 
     def _pace(self, number: int, actions: tuple[Action, ...]) -> float:
         """Time of one automatic trigger: until all actions have finished."""
@@ -148,6 +149,8 @@ class TriggerSystem:
 
         def done() -> None:
             self._pending[number - 1][action] -= 1
+            if self._by_bus(number, action) and self._pending[number - 1][action]:
+                self._waiting.append((number, action, point + 1, run))
 
         if action == "ACQ":
             half = nanoseconds(channel.aperture / 2.0)

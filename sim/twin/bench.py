@@ -129,8 +129,15 @@ class Bench:
         """What a channel does now."""
         return self._drives.get(port, OPEN)
 
-    def set_relays(self, matrix: str, closed: Iterable[Crosspoint]) -> tuple[Crosspoint, ...]:
+    def set_relays(
+        self, matrix: str, closed: Iterable[Crosspoint], *, moving: bool = True
+    ) -> tuple[Crosspoint, ...]:
         """Open and close relays of a matrix at once.
+
+        Args:
+            matrix: its name.
+            closed: all its relays that are closed from now on.
+            moving: whether contacts move; if not, this corrects what did not move after all.
 
         Returns:
             The relays that moved while a voltage stood across them or a current ran through them.
@@ -145,6 +152,8 @@ class Bench:
         old = self._netlist
         self._netlist = Netlist(self.wiring, frozenset().union(*self._closed.values()))
         self._point = None
+        if not moving:
+            return ()
         stressed = opened + [one for one in wanted - now if _stands_across(one, old, before)]
         self.switches += len(wanted ^ now)
         self.hot_switches += len(stressed)

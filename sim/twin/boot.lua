@@ -1,12 +1,17 @@
 -- Builds the closed world of instrument scripts. Everything a script can reach is made here.
-local aborted, emit = ...
+local aborted, emit, kilobytes = ...
 local error, pcall, xpcall, type, tostring, select, setmetatable, getmetatable, loadstring, pairs =
    error, pcall, xpcall, type, tostring, select, setmetatable, getmetatable, loadstring, pairs
-local format, concat, sub, find = string.format, table.concat, string.sub, string.find
+local math_max, format, concat, sub, find = math.max, string.format, table.concat, string.sub, string.find
 local G, number_format = _G, "%.5e"
 local machine, known, scripts = {}, setmetatable({}, {__mode = "k"}), {}
 
-debug.sethook(function() if aborted() then error("User abort", 0) end end, "", 100000)
+local count, beats, roof = collectgarbage, 0, kilobytes
+debug.sethook(function()
+   beats = beats + 1
+   if beats % 50 == 0 and aborted() then error("User abort", 0) end
+   if count("count") > roof then error("not enough memory", 0) end
+end, "", 2000)
 
 -- A script may catch errors, but not its own end, and never sees a value that is not Lua's own.
 local function guard(ok, ...)
@@ -93,6 +98,7 @@ function machine.make(getters, setters, objects, luatype, index, assign, place)
 end
 
 local function call(f)
+   roof = math_max(kilobytes, count("count") + 512)
    local ok, value = xpcall(f, function(value) return plain(value) end)
    if ok then return 0, "" end
    return 2, tostring(value)

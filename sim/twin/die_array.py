@@ -87,10 +87,11 @@ class DieArray:
         """
         if np.isnan(row_levels).all() and np.isnan(column_levels).all():
             return LineCurrents(np.zeros(len(row_levels)), np.zeros(len(column_levels)))
-        solution = self._solve(row_levels, column_levels)
+        # From the cells, because across an ideal driver there is no drop to tell a current from.
+        through = self._solve(row_levels, column_levels).voltages * self._g
         return LineCurrents(
-            np.where(np.isnan(row_levels), 0.0, solution.row_currents),
-            np.where(np.isnan(column_levels), 0.0, -solution.column_currents),
+            np.where(np.isnan(row_levels), 0.0, through.sum(axis=1)),
+            np.where(np.isnan(column_levels), 0.0, -through.sum(axis=0)),
         )
 
     def pulse(self, row_levels: Floats, column_levels: Floats, width: float) -> PulseOutcome:

@@ -9,6 +9,9 @@ local function message(ok, text) return ok, text end
 
 local function configure(smu, bias, level, limit, ton, toff, points, buffer, tag, current)
    if ton < 200e-6 then return message(false, "Illegal parameter value: ton is below 0.0002") end
+   if ton < smu.measure.nplc / localnode.linefreq + 60e-6 then
+      return message(false, "Illegal parameter value: ton is too short for measure.nplc")
+   end
    if toff <= 0 then return message(false, "Illegal parameter value: toff") end
    if tests[tag] ~= nil and tests[tag].running then return message(false, "Tag already in use") end
    tests[tag] = {smu = smu, bias = bias, level = level, limit = limit, ton = ton, toff = toff,

@@ -12,7 +12,7 @@ from .tsp_tree import SWITCH, Group, any_number, as_number, choice, number
 from .wiring import Port
 
 AMPS, VOLTS = 0, 1
-OFF_NORMAL, OFF_ZERO, OFF_HIGH_Z = 0, 2, 1
+OFF_NORMAL, OFF_ZERO, OFF_HIGH_Z = 0, 1, 2
 OUTPUT_OFF, OUTPUT_ON, OUTPUT_HIGH_Z = 0, 1, 2
 Quantity = Literal["v", "i"]
 

@@ -76,7 +76,7 @@ class Keithley707B(TspInstrument):
         """
         for one in self._cards.parse(crosspoint, whole_slots=False):
             self._stuck[one] = closed
-        self.bench.set_relays(self.name, self.closed)
+        self.bench.set_relays(self.name, self.closed, moving=False)
 
     def trigger(self) -> None:
         """A trigger came over the interface."""
@@ -173,7 +173,7 @@ class Keithley707B(TspInstrument):
         hot = self.bench.set_relays(self.name, self.closed)
         if self.weld_when_hot:
             self._stuck.update(dict.fromkeys(hot, True))
-            self.bench.set_relays(self.name, self.closed)
+            self.bench.set_relays(self.name, self.closed, moving=False)
         self.bench.timeline.advance(self._settling + max(self._delays.get(one, 0.0) for one in moved))
 
     def _check_allowed(self, channels: Iterable[Crosspoint]) -> None:

@@ -18,7 +18,9 @@ from .tsp_errors import TEXTS, TspError
 from .tsp_tree import Group
 
 MEMORY = 64 * 1024 * 1024
-"""Bytes a script may use."""
+"""Bytes a script may use; it is told at half of that, when it allocates little by little."""
+_SPARE = 1024 * 1024
+"""Bytes a message may use when what is kept already fills the memory, so that it can be freed."""
 _BOOT = Path(__file__).with_name("boot.lua")
 _PLACE = re.compile(r"^x:(\d+): (.*)$", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'")
@@ -60,10 +62,12 @@ class LuaMachine:
             attribute_filter=_deny,
             max_memory=MEMORY,
         )
+        self._runtime = runtime
+        runtime.set_max_memory(0)
         self._table = runtime.table_from
         self._type = lupa.lua_type
         code = _BOOT.read_text(encoding="utf-8")
-        self._lua: _Foreign = runtime.execute(code, lambda: self._aborted, emit)
+        self._lua: _Foreign = runtime.execute(code, lambda: self._aborted, emit, MEMORY / 2048)
 
     def show(self, root: Group) -> None:
         """Make the attributes and tables of `root` global."""
@@ -99,10 +103,15 @@ class LuaMachine:
         self._aborted = True
 
     def _attempt(self, function: _Foreign, *arguments: str) -> tuple[int, str]:
+        # The limit holds while a script runs only: outside, an allocation that fails ends the process.
+        runtime = self._runtime
+        runtime.set_max_memory(max(MEMORY, runtime.get_memory_used() + _SPARE))
         try:
             status, message = function(*arguments)
         except self._errors as error:  # memory or stack exhausted outside any protected call
             return 3, str(error)
+        finally:
+            runtime.set_max_memory(0)
         return cast(int, status), cast(str, message)
 
     def _finish(self, status: int, message: str) -> None:

@@ -127,6 +127,7 @@ class _TcpServer:
                     continue
                 if not data:
                     return
+                _acknowledge(connection)
                 for message in lines.feed(data):
                     delivery = self._endpoint.handle(message)
                     if delivery.died:
@@ -184,6 +185,12 @@ class _Lines:
     def feed(self, data: bytes) -> list[bytes]:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return lines
+
+
+def _acknowledge(connection: socket.socket) -> None:
+    """Acknowledge at once: a client that writes twice before it reads would wait 40 ms for it."""
+    if hasattr(socket, "TCP_QUICKACK"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _pause(delivery: Delivery, stop: threading.Event) -> None:

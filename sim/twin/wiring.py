@@ -103,16 +103,17 @@ class Wiring:
     tsp_link: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        seen: set[DieLine] = set()
+        seen: set[Terminal] = set()
         for wire in self.wires:
+            ends = {type(wire.a), type(wire.b)}
+            if ends != {DieLine, MatrixColumn}:
+                continue
             for terminal in (wire.a, wire.b):
-                if isinstance(terminal, DieLine):
-                    if terminal in seen:
-                        raise ConfigurationError(
-                            f"{terminal.side} {terminal.number} of array {terminal.array} is wired twice; "
-                            "give each line of the die one wire"
-                        )
-                    seen.add(terminal)
+                if terminal in seen:
+                    raise ConfigurationError(
+                        f"{terminal} is wired twice; give each line of the die its own column of the matrix"
+                    )
+                seen.add(terminal)
 
 
 @dataclass(frozen=True)
