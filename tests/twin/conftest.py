@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
+
 from mtjloop.sim.device import Spread
 from mtjloop.sim.network import Wires
 from mtjloop.sim.twin.bench import Bench

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from mtjloop.errors import ConfigurationError
 from mtjloop.sim.network import device_voltages
 from mtjloop.sim.twin.circuit import Drive, OperatingPoint, operating_point
@@ -76,9 +77,7 @@ def test_a_current_source_into_nothing_runs_to_its_limit() -> None:
 
 def test_two_sources_on_one_line_conflict_and_the_stronger_wins() -> None:
     wires = (Wire(ONE, ROW), Wire(TWO, ROW), Wire(Ground(), COLUMN))
-    point = solve(
-        single_cell(), *wires, one=Drive("voltage", 0.3, 10e-3), two=Drive("voltage", 0.1, 1e-3)
-    )
+    point = solve(single_cell(), *wires, one=Drive("voltage", 0.3, 10e-3), two=Drive("voltage", 0.1, 1e-3))
     assert point.conflicts == (0,)
     assert point.volts[0] == 0.3
     assert point.currents[TWO] == -1e-3

@@ -4,6 +4,7 @@ import socket
 import time
 
 import pytest
+
 from mtjloop.sim.twin.faults import FAULT_NAMES
 from mtjloop.sim.twin.server import serve
 

@@ -1,6 +1,7 @@
 """Scripts reach the instrument and nothing else."""
 
 import pytest
+
 from mtjloop.sim.twin.lua import LuaMachine
 from mtjloop.sim.twin.tsp_tree import Group
 

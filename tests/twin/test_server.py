@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from mtjloop.sim.twin.server import serve
 
 from .conftest import Client, keithley_bench

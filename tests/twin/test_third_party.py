@@ -5,6 +5,7 @@ status polling. Install it with the extra `peers`; without it these tests are sk
 """
 
 import pytest
+
 from mtjloop.sim.twin.server import serve
 
 from .conftest import keithley_bench, tell
@@ -27,11 +28,11 @@ def test_explore_set_measure_and_sweep() -> None:
             assert k.smua.measure.i() > 1e-6
             k.set_integration_time(k.smua, 0.001)
             volts, amperes = k.voltage_sweep_single_smu(
-                smu=k.smua, smu_sweeplist=[0.02, 0.04, 0.06], t_int=0.001, delay=-1, pulsed=False
+                smu=k.smua, smu_sweeplist=[0.02, 0.04, 0.06], t_int=0.1, delay=-1, pulsed=False
             )
             assert volts == pytest.approx([0.02, 0.04, 0.06], rel=1e-3)
             assert amperes[2] == pytest.approx(3 * amperes[0], rel=1e-3)
-            with pytest.raises(keithley2600.KeithleyError, match="Parameter too big"):
+            with pytest.raises(keithley2600.keithley_driver.KeithleyError, match="Parameter too big"):
                 k.smua.source.levelv = 1000
         finally:
             k.disconnect()
