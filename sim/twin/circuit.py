@@ -1,0 +1,250 @@
+"""The operating point of a bench: sources with limits, joined through nets to the arrays of a die."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from .._types import Floats
+from .die_array import DieArray
+from .wiring import Net, Port
+
+_MOST_ROUNDS = 40
+_MOST_NEWTON_STEPS = 8
+_PROBE = 0.05
+"""Voltage step that probes how the current of a net depends on the voltage of another, V."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What a channel does to its HI terminal.
+
+    Attributes:
+        kind: a voltage source, a current source, or nothing.
+        level: V or A.
+        limit: largest current of a voltage source, A, or largest voltage of a current source, V; > 0.
+        pulsing: whether the level is the top of a pulse.
+        output: whether the output is switched on.
+    """
+
+    kind: Literal["voltage", "current", "open"]
+    level: float = 0.0
+    limit: float = math.inf
+    pulsing: bool = False
+    output: bool = False
+
+
+OPEN = Drive("open")
+_GROUND = Drive("voltage")
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A solved bench.
+
+    Attributes:
+        volts: of each net, V; NaN where it floats.
+        currents: out of the HI terminal of each wired port, A.
+        limited: ports at their limit.
+        conflicts: nets with more than one source of voltage.
+        levels: (row levels, column levels) of each array, V; NaN floats.
+    """
+
+    volts: tuple[float, ...]
+    currents: Mapping[Port, float]
+    limited: frozenset[Port]
+    conflicts: tuple[int, ...]
+    levels: Mapping[int, tuple[Floats, Floats]]
+
+
+@dataclass
+class _Node:
+    """A net while its operating point is being found: held at a voltage, or given a current."""
+
+    net: Net
+    strongest: tuple[Port | None, Drive] | None = None
+    others: list[tuple[Port | None, Drive]] = field(default_factory=list)
+    currents: list[tuple[Port, Drive]] = field(default_factory=list)
+    held: bool = True
+    volts: float = 0.0
+    own: float = 0.0
+    """Current of the strongest voltage source while it is at its limit, A."""
+
+    def pulls(self) -> dict[Port | None, float]:
+        """Current of every source but the strongest, A: weaker voltage sources give all they have."""
+        pulls: dict[Port | None, float] = {port: drive.level for port, drive in self.currents}
+        for port, drive in self.others:
+            difference = drive.level - self.volts
+            pulls[port] = math.copysign(drive.limit, difference) if difference else 0.0
+        return pulls
+
+    def target(self) -> float:
+        """Current into the net while it is not held at a voltage, A."""
+        return sum(self.pulls().values()) + (self.own if self.strongest else 0.0)
+
+    def clamp(self) -> float:
+        """Largest voltage that the current sources allow, V."""
+        return min((drive.limit for _, drive in self.currents), default=math.inf)
+
+
+def operating_point(
+    nets: Sequence[Net], drives: Mapping[Port, Drive], arrays: Mapping[int, DieArray]
+) -> OperatingPoint:
+    """Solve the bench: every voltage source holds its level until its current reaches its limit.
+
+    Two voltage sources on one net are in conflict: the one with the higher limit holds the net and the
+    other gives its limit.
+
+    Args:
+        nets: electrical nodes.
+        drives: what each port does; a port not named does nothing.
+        arrays: arrays of the die by number.
+
+    Raises:
+        ConvergenceError: an array solve failed.
+    """
+    nodes = [_node(net, drives) for net in nets]
+    loads = [0.0] * len(nodes)
+    for _ in range(_MOST_ROUNDS):
+        loads = _find_free(nodes, arrays)
+        revised = [_revise(node, load) for node, load in zip(nodes, loads, strict=True)]
+        if not any(revised):
+            break
+    currents: dict[Port, float] = {}
+    limited: set[Port] = set()
+    for node, load in zip(nodes, loads, strict=True):
+        _attribute(node, load, currents, limited)
+    return OperatingPoint(
+        volts=tuple(node.volts for node in nodes),
+        currents=currents,
+        limited=frozenset(limited),
+        conflicts=tuple(k for k, node in enumerate(nodes) if node.strongest and node.others),
+        levels=_levels(nodes, arrays),
+    )
+
+
+def _node(net: Net, drives: Mapping[Port, Drive]) -> _Node:
+    node = _Node(net)
+    voltages: list[tuple[Port | None, Drive]] = [(None, _GROUND)] if net.grounded else []
+    for port in net.ports:
+        drive = drives.get(port, OPEN)
+        if drive.kind == "voltage":
+            voltages.append((port, drive))
+        elif drive.kind == "current":
+            node.currents.append((port, drive))
+    if voltages:
+        node.strongest = max(voltages, key=lambda pair: pair[1].limit)
+        node.others = [pair for pair in voltages if pair is not node.strongest]
+        node.volts = node.strongest[1].level
+    else:
+        node.held = False
+        if not node.currents and len(net.lines) < 2:
+            node.volts = math.nan  # a lone floating line; joined ones share an unknown voltage
+    return node
+
+
+def _revise(node: _Node, load: float) -> bool:
+    """Let a source leave or regain its level; returns whether anything changed."""
+    if math.isnan(node.volts):
+        return False
+    if node.strongest is None:
+        clamp = node.clamp()
+        if not node.held and abs(node.volts) > clamp:
+            node.held, node.volts = True, math.copysign(clamp, node.volts)
+            return True
+        if node.held and math.copysign(1.0, node.volts) * (load - node.target()) > 0.0:
+            node.held = False
+            return True
+        return False
+    drive = node.strongest[1]
+    if node.held:
+        wanted = load - sum(node.pulls().values())
+        if abs(wanted) > drive.limit:
+            node.held, node.own = False, math.copysign(drive.limit, wanted)
+            return True
+        return False
+    if (drive.level - node.volts) * node.own < 0.0:
+        node.held, node.volts = True, drive.level
+        return True
+    return False
+
+
+def _find_free(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float]:
+    """Find the voltages of all nets that are given a current (Newton); returns the current of each net."""
+    free = [k for k, node in enumerate(nodes) if not node.held and not math.isnan(node.volts)]
+    for k in list(free):
+        if not nodes[k].net.lines:  # open circuit: the voltage runs to its clamp
+            target = nodes[k].target()
+            nodes[k].volts = math.copysign(min(nodes[k].clamp(), 1e6), target) if target else 0.0
+            free.remove(k)
+    loads = _loads(nodes, arrays)
+    for _ in range(_MOST_NEWTON_STEPS if free else 0):
+        wrong = np.array([nodes[k].target() - loads[k] for k in free])
+        scale = max(max(abs(loads[k]) for k in free), 1e-12)
+        if np.abs(wrong).max() <= 1e-10 * scale:
+            break
+        slopes = np.empty((len(free), len(free)))
+        for column, k in enumerate(free):
+            nodes[k].volts += _PROBE
+            moved = _loads(nodes, arrays)
+            nodes[k].volts -= _PROBE
+            slopes[:, column] = [(moved[other] - loads[other]) / _PROBE for other in free]
+        steps = np.linalg.lstsq(slopes, wrong, rcond=None)[0]
+        for k, step in zip(free, steps, strict=True):
+            nodes[k].volts += float(step)
+        loads = _loads(nodes, arrays)
+    return loads
+
+
+def _loads(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float]:
+    """Current of each net into the arrays, A."""
+    levels = _levels(nodes, arrays)
+    currents = {number: array.currents(*levels[number]) for number, array in arrays.items()}
+    return [
+        float(
+            sum(
+                (currents[line.array].rows if line.side == "row" else currents[line.array].columns)[
+                    line.number
+                ]
+                for line in node.net.lines
+            )
+        )
+        for node in nodes
+    ]
+
+
+def _levels(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> dict[int, tuple[Floats, Floats]]:
+    levels = {
+        number: (np.full(array.shape[0], np.nan), np.full(array.shape[1], np.nan))
+        for number, array in arrays.items()
+    }
+    for node in nodes:
+        for line in node.net.lines:
+            levels[line.array][0 if line.side == "row" else 1][line.number] = node.volts
+    return levels
+
+
+def _attribute(node: _Node, load: float, currents: dict[Port, float], limited: set[Port]) -> None:
+    """Share the current of a net among its ports and find which are at their limit."""
+    currents.update(dict.fromkeys(node.net.ports, 0.0))
+    pulls = node.pulls()
+    for port, drive in node.others:
+        if port is not None:
+            currents[port] = pulls[port]
+            if drive.level != node.volts:
+                limited.add(port)
+    clamped = node.strongest is None and node.held
+    for port, drive in node.currents:
+        # A clamped current source gives what the net takes, shared by level.
+        total = sum(one.level for _, one in node.currents)
+        currents[port] = load * drive.level / total if clamped and total else drive.level
+        if clamped or (not node.net.lines and drive.level):
+            limited.add(port)
+            currents[port] = currents[port] if node.net.lines else 0.0
+    if node.strongest is not None and node.strongest[0] is not None:
+        port = node.strongest[0]
+        currents[port] = load - sum(pulls.values()) if node.held else node.own
+        if not node.held:
+            limited.add(port)

@@ -1,0 +1,155 @@
+"""Operating points against circuits solved by hand."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from mtjloop.errors import ConfigurationError
+from mtjloop.sim.network import device_voltages
+from mtjloop.sim.twin.circuit import Drive, OperatingPoint, operating_point
+from mtjloop.sim.twin.die_array import DieArray, draw_array
+from mtjloop.sim.twin.wiring import (
+    Crosspoint,
+    DieLine,
+    Ground,
+    MatrixColumn,
+    Netlist,
+    Port,
+    Wire,
+    Wiring,
+    matrix_wiring,
+)
+
+from .conftest import ALIKE, IDEAL
+
+ONE, TWO = Port("smu", 1), Port("smu", 2)
+R_P = 5e3
+
+
+def single_cell() -> DieArray:
+    array = draw_array(1, 1, spread=ALIKE, wires=IDEAL)
+    array.set_state(np.ones((1, 1), dtype=np.int8))
+    return array
+
+
+def solve(array: DieArray, *wires: Wire, **drives: Drive) -> OperatingPoint:
+    ports = {"one": ONE, "two": TWO}
+    netlist = Netlist(Wiring(wires), ())
+    return operating_point(netlist.nets, {ports[name]: drive for name, drive in drives.items()}, {0: array})
+
+
+ROW, COLUMN = DieLine("row", 0), DieLine("column", 0)
+ACROSS = (Wire(ONE, ROW), Wire(TWO, COLUMN))
+
+
+def test_two_sources_across_one_cell() -> None:
+    point = solve(single_cell(), *ACROSS, one=Drive("voltage", 0.3, 1.0), two=Drive("voltage", -0.2, 1.0))
+    assert point.currents[ONE] == pytest.approx(0.5 / R_P, rel=1e-6)
+    assert point.currents[TWO] == pytest.approx(-0.5 / R_P, rel=1e-6)
+    assert not point.limited
+
+
+def test_the_limit_of_a_voltage_source_holds() -> None:
+    point = solve(single_cell(), *ACROSS, one=Drive("voltage", 0.5, 20e-6), two=Drive("voltage", 0.0, 1.0))
+    assert point.currents[ONE] == pytest.approx(20e-6, rel=1e-9)
+    assert point.volts[0] == pytest.approx(20e-6 * R_P, rel=1e-6)
+    assert point.limited == {ONE}
+    assert point.levels[0][0][0] == pytest.approx(0.1, rel=1e-6)
+
+
+def test_a_current_source_and_its_voltage_limit() -> None:
+    free = solve(single_cell(), *ACROSS, one=Drive("current", 30e-6, 1.0), two=Drive("voltage", 0.0, 1.0))
+    assert free.volts[0] == pytest.approx(30e-6 * R_P, rel=1e-6)
+    assert not free.limited
+    held = solve(single_cell(), *ACROSS, one=Drive("current", 30e-6, 0.05), two=Drive("voltage", 0.0, 1.0))
+    assert held.volts[0] == 0.05
+    assert held.currents[ONE] == pytest.approx(0.05 / R_P, rel=1e-6)
+    assert held.limited == {ONE}
+
+
+def test_a_current_source_into_nothing_runs_to_its_limit() -> None:
+    point = solve(single_cell(), Wire(ONE, ROW), one=Drive("current", 1e-6, 2.0))
+    assert abs(point.volts[0]) <= 2.0
+    assert point.currents[ONE] in (1e-6, 0.0) or abs(point.currents[ONE]) < 1e-6
+
+
+def test_two_sources_on_one_line_conflict_and_the_stronger_wins() -> None:
+    wires = (Wire(ONE, ROW), Wire(TWO, ROW), Wire(Ground(), COLUMN))
+    point = solve(single_cell(), *wires, one=Drive("voltage", 0.3, 10e-3), two=Drive("voltage", 0.1, 1e-3))
+    assert point.conflicts == (0,)
+    assert point.volts[0] == 0.3
+    assert point.currents[TWO] == -1e-3
+    assert point.currents[ONE] == pytest.approx(0.3 / R_P + 1e-3, rel=1e-6)
+    assert point.limited == {TWO}
+
+
+def test_a_short_to_ground_puts_the_source_at_its_limit() -> None:
+    point = solve(single_cell(), Wire(ONE, ROW), Wire(Ground(), ROW), one=Drive("voltage", 0.3, 1e-3))
+    assert point.volts[0] == 0.0
+    assert point.currents[ONE] == 1e-3
+    assert point.limited == {ONE}
+
+
+def test_lines_joined_to_each_other_only_share_the_voltage_that_takes_no_current() -> None:
+    """Rows 1 and 2 tied together and to nothing else: compare with the same array without the tie, where
+    the tied rows are driven at the voltage found; their currents must cancel."""
+    array = draw_array(3, 2, seed=4)
+    wires = (Wire(ONE, DieLine("row", 0)), Wire(Ground(), DieLine("column", 0)),
+             Wire(DieLine("row", 1), DieLine("row", 2)))  # fmt: skip
+    point = solve(array, *wires, one=Drive("voltage", 0.2, 1.0))
+    rows, columns = point.levels[0]
+    assert rows[1] == rows[2]
+    assert 0.0 < rows[1] < 0.2
+    currents = array.currents(rows, columns)
+    assert currents.rows[1] + currents.rows[2] == pytest.approx(0.0, abs=1e-12)
+    assert abs(currents.rows[1]) > 1e-9
+
+
+def test_unlimited_currents_are_those_of_the_network() -> None:
+    array = draw_array(3, 2, seed=4)
+    state = array.state
+    wires = (Wire(ONE, DieLine("row", 1)), Wire(TWO, DieLine("column", 0)))
+    point = solve(array, *wires, one=Drive("voltage", 0.2, 1.0), two=Drive("voltage", 0.0, 1.0))
+    rows, columns = [math.nan, 0.2, math.nan], [0.0, math.nan]
+    g = array._g  # the true conductances, to compare with an independent solve
+    volts = device_voltages(
+        g, rows, columns, wire_resistance=1.0, source_resistance=5.0, sense_resistance=5.0
+    )
+    assert point.currents[ONE] == pytest.approx(float((volts[1] * g[1]).sum()), rel=1e-6)
+    assert point.currents[TWO] == pytest.approx(-float((volts[:, 0] * g[:, 0]).sum()), rel=1e-6)
+    assert (array.state == state).all()
+
+
+def test_closed_crosspoints_join_and_open_ones_do_not() -> None:
+    wiring = matrix_wiring({"A": ONE, "B": TWO}, 4, 3)
+    assert all(len(net.ports) + len(net.lines) <= 1 for net in Netlist(wiring, ()).nets)
+    closed = [Crosspoint("matrix", 1, "A", 3), Crosspoint("matrix", 1, "B", 5)]
+    netlist = Netlist(wiring, closed)
+    joined = {net.ports[0]: net.lines for net in netlist.nets if net.ports}
+    assert joined == {ONE: (DieLine("row", 2),), TWO: (DieLine("column", 0),)}
+
+
+def test_the_backplane_joins_rows_of_all_slots() -> None:
+    wiring = matrix_wiring({"A": ONE}, 20, 1)
+    netlist = Netlist(wiring, [Crosspoint("matrix", 2, "A", 1), Crosspoint("matrix", 1, "A", 12)])
+    (net,) = [net for net in netlist.nets if net.ports]
+    assert net.lines == (DieLine("row", 11), DieLine("row", 12))
+
+
+def test_a_line_of_the_die_has_one_wire() -> None:
+    with pytest.raises(ConfigurationError, match="is wired twice"):
+        Wiring((Wire(MatrixColumn("m", 1, 1), ROW), Wire(MatrixColumn("m", 1, 2), ROW)))
+
+
+def test_a_limit_is_approached_without_a_jump() -> None:
+    """Currents through a limit are continuous in the level: no hysteresis, no lost iteration."""
+    currents = []
+    for level in np.linspace(0.05, 0.15, 41):
+        point = solve(
+            single_cell(), *ACROSS, one=Drive("voltage", float(level), 20e-6), two=Drive("voltage", 0.0, 1.0)
+        )
+        currents.append(point.currents[ONE])
+    assert all(0.0 <= after - before <= 0.6e-6 for before, after in pairwise(currents))
+    assert currents[-1] == pytest.approx(20e-6)
