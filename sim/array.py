@@ -7,9 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._types import Floats, States
-from .array_kernels import add_noise, break_junction, pulse_voltages, read_sequence, wear
+from .array_kernels import (
+    add_noise,
+    break_junction,
+    pulse_voltages,
+    read_sequence,
+    solve_interval,
+    wear,
+)
 from .bias import cell_conductances
-from .cells import Access, copied, overwrite
+from .cells import Access, Cells, copied, overwrite
 from .die import Tile
 from .disturb import RUNGS, hazard_bounds, sum_bounds
 from .events import pulse_events
@@ -60,6 +67,16 @@ class ReadOutcome:
     currents: Floats
     energy: float
     peak_current: float
+
+
+@dataclass(frozen=True)
+class Bias:
+    """An array under a static bias: voltage of each junction alone, (rows, columns), V, and the current from
+    each line into the array, (rows,) and (columns,), A; the currents add up to 0."""
+
+    junctions: Floats
+    row_currents: Floats
+    column_currents: Floats
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,11 @@ class SimulatedArray:
         """A copy of the states, (rows, columns); 1 = P, 0 = AP. Shorts, opens and broken cells keep a bit
         too."""
         return self._state.copy()
+
+    @property
+    def cells(self) -> Cells:
+        """Parameters of the cells as worn by now; they are the array's own, to be looked at only."""
+        return self._cells
 
     @property
     def wear(self) -> Wear:
@@ -240,6 +262,32 @@ class SimulatedArray:
             broken += self._worn(volts, edges)
         peak = max(float(np.abs(part).max()) for pair in currents for part in pair)
         return PulseOutcome(*currents[0], energy, flips, broken, peak)
+
+    def bias(self, row_levels: Floats, column_levels: Floats) -> Bias:
+        """Voltages and currents of levels that stay, all gates open: nothing is drawn, worn or switched.
+
+        Args:
+            row_levels: (rows,), V; NaN floats.
+            column_levels: (columns,), V; NaN floats.
+
+        Raises:
+            ConvergenceError: the array solve failed.
+            ValueError: every line floats.
+        """
+        s_row, v_row = line_drivers(row_levels, self._wires.driver)
+        s_col, v_col = line_drivers(column_levels, self._wires.driver)
+        if not (s_row.any() or s_col.any()):
+            raise ValueError("every line floats, so no voltage is defined; drive at least one line")
+        rows, columns = self.shape
+        junctions, row_currents, column_currents = np.empty(self.shape), np.empty(rows), np.empty(columns)
+        outer, residual = solve_interval(
+            self._cells, self._state, self._dynamics, self._access,
+            Lines(self._g_row, self._g_col, s_row, s_col, v_row, v_col), np.ones(rows, np.int8), TOLERANCE,
+            MOST_ITERATIONS, junctions, row_currents, column_currents,
+        )  # fmt: skip
+        if outer < 0:
+            raise no_convergence(self._conductances(), self._wires, residual)
+        return Bias(junctions, row_currents, -column_currents)
 
     def _worn(self, volts: Floats, edges: Floats) -> int:
         """Wear the junctions by one pulse; returns how many broke."""

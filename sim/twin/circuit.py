@@ -12,8 +12,10 @@ from .die_array import DieArray
 from .wiring import Net, Port
 
 _MOST_ROUNDS = 40
-_MOST_NEWTON_STEPS = 8
-_PROBE = 0.05
+_MOST_NEWTON_STEPS = 12
+_SMALLEST_STEP = 1e-7
+"""Newton step below which a net has found its voltage, V; array solves are no finer."""
+_PROBE = 0.01
 """Voltage step that probes how the current of a net depends on the voltage of another, V."""
 
 
@@ -195,6 +197,8 @@ def _find_free(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float
         for k, step in zip(free, steps, strict=True):
             nodes[k].volts += float(step)
         loads = _loads(nodes, arrays)
+        if np.abs(steps).max() <= _SMALLEST_STEP:
+            break
     return loads
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Floats, States
-from ..array import PulseOutcome, SimulatedArray, Transistors
-from ..cells import Access
-from ..device import Junction, Spread
+from ..array import Bias, PulseOutcome, SimulatedArray, Transistors, Wear
+from ..array_kernels import NEGLIGIBLE_DAMAGE
+from ..device import Die
 from ..die import Tile, draw_tile
-from ..network import Solution, Wires, solve
-from .hold import NEGLIGIBLE, draw_hold, hold_hazard
+from ..network import Wires
+from .hold import NEGLIGIBLE, draw_hold, hold_damage, hold_probability
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,15 @@ class DieArray:
     def __init__(
         self, tile: Tile, wires: Wires, transistors: Transistors | None, seed: int, number: int
     ) -> None:
-        self._cells, self._dynamics, self._wires = tile.cells, tile.dynamics, wires
-        self._access = (
-            Access(transistors.on_resistance, transistors.leak) if transistors else Access(0.0, 0.0)
-        )
+        self._dynamics = tile.dynamics
         self._seed, self._number = np.uint64(seed), number
         self._array = SimulatedArray(tile, wires, transistors, seed, number)
-        self._hazard = np.empty(self._array.shape)
+        self._probability = np.empty(self._array.shape)
+        self._damage = np.empty(self._array.shape)
         self.holds = 0
-        self._solved: tuple[bytes, bytes, Solution] | None = None
+        self._solved: tuple[bytes, bytes, Bias] | None = None
         self.version = 0
-        """Changes whenever a cell changed its state."""
-        self._g = self._conductances()
+        """Changes whenever a cell changed its state or broke."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -71,10 +68,6 @@ class DieArray:
         self._array.restore(state, self._array.pulses, self._array.reads)
         self._changed()
 
-    def current_bound(self, volts: float) -> float:
-        """More than the current of any line can be while all lines are within `volts` of each other, A."""
-        return volts * float(max(self._g.sum(axis=0).max(), self._g.sum(axis=1).max()))
-
     def currents(self, row_levels: Floats, column_levels: Floats) -> LineCurrents:
         """Line currents under a bias, states as they are.
 
@@ -87,75 +80,62 @@ class DieArray:
         """
         if np.isnan(row_levels).all() and np.isnan(column_levels).all():
             return LineCurrents(np.zeros(len(row_levels)), np.zeros(len(column_levels)))
-        # From the cells, because across an ideal driver there is no drop to tell a current from.
-        through = self._solve(row_levels, column_levels).voltages * self._g
-        return LineCurrents(
-            np.where(np.isnan(row_levels), 0.0, through.sum(axis=1)),
-            np.where(np.isnan(column_levels), 0.0, -through.sum(axis=0)),
-        )
+        solved = self._solve(row_levels, column_levels)
+        return LineCurrents(solved.row_currents, solved.column_currents)
 
     def pulse(self, row_levels: Floats, column_levels: Floats, width: float) -> PulseOutcome:
         """Give one pulse of `width` seconds; its draws are keyed by the number of the pulse."""
         outcome = self._array.apply(row_levels, column_levels, np.array(width), 1)
-        if outcome.flips:
+        if outcome.flips or outcome.broken:
             self._changed()
         return outcome
 
     def hold(self, row_levels: Floats, column_levels: Floats, duration: float) -> int:
         """Leave a bias on for `duration` seconds; returns the number of cells that flipped.
 
-        States are frozen within one hold. A bias too weak to flip anything uses no draw, so reads at a
-        proper level shift nothing.
+        States are frozen within one hold, and junctions that it breaks break at its end. A bias too weak to
+        flip anything uses no draw.
         """
         driven = np.concatenate([row_levels, column_levels])
         driven = driven[~np.isnan(driven)]
         if duration <= 0.0 or driven.size == 0 or driven.max() == driven.min():
             return 0
-        volts = self._solve(row_levels, column_levels).voltages
-        state = self._array.state
-        largest = hold_hazard(
-            self._cells, state, self._dynamics, self._access, volts, self._g, duration, self._hazard
-        )
-        if largest <= NEGLIGIBLE:
-            return 0
-        flips = draw_hold(self._hazard, state, self._seed, self._number, self.holds)
-        self.holds += 1
-        if flips:
-            self.set_state(state)
+        volts = self._solve(row_levels, column_levels).junctions
+        cells, state = self._array.cells, self._array.state
+        largest = hold_probability(cells, state, self._dynamics, volts, duration, self._probability)
+        flips = 0
+        if largest > NEGLIGIBLE:
+            flips = draw_hold(self._probability, state, self._seed, self._number, self.holds)
+            self.holds += 1
+        wear = None
+        if hold_damage(cells, self._dynamics, volts, duration, self._damage) >= NEGLIGIBLE_DAMAGE:
+            worn = self._array.wear
+            wear = Wear(worn.damage + self._damage, worn.log_rate)
+        if flips or wear:
+            broken = self._array.broken
+            self._array.restore(state, self._array.pulses, self._array.reads, wear)
+            if flips or (self._array.broken != broken).any():
+                self._changed()
         return flips
 
-    def _solve(self, row_levels: Floats, column_levels: Floats) -> Solution:
+    def _solve(self, row_levels: Floats, column_levels: Floats) -> Bias:
         key = row_levels.tobytes(), column_levels.tobytes()
         if self._solved is not None and self._solved[:2] == key:
             return self._solved[2]
-        driver = self._wires.driver
-        solution = solve(
-            self._g,
-            row_levels,
-            column_levels,
-            self._wires,
-            row_resistance=driver,
-            column_resistance=driver,
-        )
+        solution = self._array.bias(row_levels, column_levels)
         self._solved = (*key, solution)
         return solution
-
-    def _conductances(self) -> Floats:
-        junction = np.where(self._array.state == 1, self._cells.conductance_p, self._cells.conductance_ap)
-        return np.asarray(junction / (1.0 + self._access.resistance * junction), dtype=np.float64)
 
     def _changed(self) -> None:
         self.version += 1
         self._solved = None
-        self._g = self._conductances()
 
 
 def draw_array(
     rows: int,
     columns: int,
     *,
-    junction: Junction | None = None,
-    spread: Spread | None = None,
+    die: Die | None = None,
     wires: Wires | None = None,
     transistors: Transistors | None = None,
     seed: int = 0,
@@ -166,12 +146,11 @@ def draw_array(
     Args:
         rows: rows of the array, >= 1.
         columns: columns of the array, >= 1.
-        junction: nominal parameters.
-        spread: relative device-to-device spread.
+        die: nominal parameters, spreads and effects.
         wires: resistances around the devices; 1 ohm a segment and 5 ohm a driver unless given.
         transistors: of a 1T1R array.
         seed: of the die, >= 0.
         number: of the array on the die.
     """
-    tile = draw_tile(junction or Junction(), spread or Spread(), rows, columns, seed, number)
+    tile = draw_tile(die or Die(), rows, columns, seed, number)
     return DieArray(tile, wires or Wires(1.0, 1.0, 5.0, 5.0), transistors, seed, number)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from mtjloop.sim.device import Spread
+from mtjloop.sim.device import Die, Spread
 from mtjloop.sim.network import Wires
 from mtjloop.sim.twin.bench import Bench
 from mtjloop.sim.twin.die_array import DieArray, draw_array
@@ -18,7 +18,7 @@ from mtjloop.sim.twin.server import Served, serve
 from mtjloop.sim.twin.wiring import Port, TriggerPin, Wiring, matrix_wiring
 
 ROWS, COLUMNS = 4, 3
-ALIKE = Spread(0.0, 0.0, 0.0)
+ALIKE = Die(spread=Spread(0.0, 0.0, 0.0))
 IDEAL = Wires(0.0, 0.0, 0.0, 0.0)
 
 
@@ -63,7 +63,7 @@ def usual_wiring() -> Wiring:
 
 
 def usual_array(seed: int = 1) -> DieArray:
-    array = draw_array(ROWS, COLUMNS, spread=ALIKE, wires=IDEAL, seed=seed)
+    array = draw_array(ROWS, COLUMNS, die=ALIKE, wires=IDEAL, seed=seed)
     array.set_state(np.zeros((ROWS, COLUMNS), dtype=np.int8))
     return array
 

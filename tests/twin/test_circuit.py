@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from mtjloop.errors import ConfigurationError
+from mtjloop.sim.array import Transistors
+from mtjloop.sim.device import Defects, Die, Junction
+from mtjloop.sim.die import draw_tile
 from mtjloop.sim.network import device_voltages
 from mtjloop.sim.twin.circuit import Drive, OperatingPoint, operating_point
 from mtjloop.sim.twin.die_array import DieArray, draw_array
@@ -29,7 +32,7 @@ R_P = 5e3
 
 
 def single_cell() -> DieArray:
-    array = draw_array(1, 1, spread=ALIKE, wires=IDEAL)
+    array = draw_array(1, 1, die=ALIKE, wires=IDEAL)
     array.set_state(np.ones((1, 1), dtype=np.int8))
     return array
 
@@ -107,19 +110,48 @@ def test_lines_joined_to_each_other_only_share_the_voltage_that_takes_no_current
     assert abs(currents.rows[1]) > 1e-9
 
 
-def test_unlimited_currents_are_those_of_the_network() -> None:
-    array = draw_array(3, 2, seed=4)
+@pytest.mark.parametrize("transistors", [None, Transistors(on_resistance=1e3)])
+def test_unlimited_currents_are_those_of_the_network(transistors: Transistors | None) -> None:
+    """Conductances by hand, at the voltages found so far, and an independent solve until nothing changes."""
+    array, cells = draw_array(3, 2, transistors=transistors, seed=4), draw_tile(Die(), 3, 2, 4, 0).cells
     state = array.state
     wires = (Wire(ONE, DieLine("row", 1)), Wire(TWO, DieLine("column", 0)))
-    point = solve(array, *wires, one=Drive("voltage", 0.2, 1.0), two=Drive("voltage", 0.0, 1.0))
-    rows, columns = [math.nan, 0.2, math.nan], [0.0, math.nan]
-    g = array._g  # the true conductances, to compare with an independent solve
-    volts = device_voltages(
-        g, rows, columns, wire_resistance=1.0, source_resistance=5.0, sense_resistance=5.0
-    )
-    assert point.currents[ONE] == pytest.approx(float((volts[1] * g[1]).sum()), rel=1e-6)
-    assert point.currents[TWO] == pytest.approx(-float((volts[:, 0] * g[:, 0]).sum()), rel=1e-6)
+    point = solve(array, *wires, one=Drive("voltage", 0.4, 1.0), two=Drive("voltage", 0.0, 1.0))
+    access = transistors.on_resistance if transistors else 0.0
+    volts = junctions = np.zeros((3, 2))
+    for _ in range(60):
+        tmr = cells.tmr / (1.0 + (junctions / Junction().tmr_half_voltage) ** 2)
+        junction = (1.0 + np.where(state == 0, tmr, 0.0)) / cells.conductance_p
+        g = 1.0 / (junction + access)
+        volts = device_voltages(
+            g, [math.nan, 0.4, math.nan], [0.0, math.nan],
+            wire_resistance=1.0, source_resistance=5.0, sense_resistance=5.0,
+        )  # fmt: skip
+        junctions = volts * g * junction
+    assert point.currents[ONE] == pytest.approx(float((volts[1] * g[1]).sum()), rel=1e-5)
+    assert point.currents[TWO] == pytest.approx(-float((volts[:, 0] * g[:, 0]).sum()), rel=1e-5)
     assert (array.state == state).all()
+
+
+def test_a_current_source_finds_the_voltage_of_a_cell_whose_resistance_follows_it() -> None:
+    array = draw_array(1, 1, die=ALIKE, wires=IDEAL)
+    array.set_state(np.zeros((1, 1), dtype=np.int8))
+    point = solve(array, *ACROSS, one=Drive("current", 50e-6, 2.0), two=Drive("voltage", 0.0, 1.0))
+    junction, volts = Junction(), point.volts[0]
+    tmr = junction.tmr / (1.0 + (volts / junction.tmr_half_voltage) ** 2)
+    assert volts / (R_P * (1.0 + tmr)) == pytest.approx(50e-6, rel=1e-6)
+
+
+def test_defects_conduct_as_what_they_are() -> None:
+    defects = Defects(short=0.4, open=0.4, stuck_ap=0.2, short_resistance=200.0, open_resistance=1e8)
+    die = Die(spread=ALIKE.spread, defects=defects)
+    array, tile = draw_array(8, 1, die=die, wires=IDEAL, seed=2), draw_tile(die, 8, 1, 2, 0)
+    array.set_state(np.ones((8, 1), dtype=np.int8))
+    kinds = tile.drawn.defect[:, 0]
+    tmr = Junction().tmr / (1.0 + (0.1 / Junction().tmr_half_voltage) ** 2)
+    expected = 0.1 / np.select([kinds == 1, kinds == 2, kinds == 4], [200.0, 1e8, R_P * (1.0 + tmr)])
+    assert set(kinds) == {1, 2, 4}
+    assert array.currents(np.full(8, 0.1), np.zeros(1)).rows == pytest.approx(expected, rel=1e-5)
 
 
 def test_closed_crosspoints_join_and_open_ones_do_not() -> None:

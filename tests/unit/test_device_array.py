@@ -90,6 +90,35 @@ def test_bias_dependent_conductance_agrees_with_a_root_finder(access: float) -> 
     assert np.abs(without - expected).max() > 1e-6
 
 
+@pytest.mark.parametrize("access", [0.0, 500.0])
+def test_a_static_bias_agrees_with_a_root_finder_and_changes_nothing(access: float) -> None:
+    wires = Wires(20.0, 30.0, 50.0, 50.0)
+    one = array(3, 4, Die(), wires, Transistors(access) if access else None)
+    rows, columns = np.array([0.5, 0.1, -0.2]), np.array([-0.3, 0.0, 0.1, 0.25])
+    state, damage = one.state, one.wear.damage
+    bias = one.bias(rows, columns)
+    expected = nodal_currents(one, rows, columns, wires, access)
+    assert bias.row_currents == pytest.approx(expected, abs=4 * 2e-4 * 1e-5)
+    assert bias.row_currents.sum() + bias.column_currents.sum() == pytest.approx(0.0, abs=1e-12)
+    assert (one.state == state).all()
+    assert (one.wear.damage == damage).all()
+    assert (one.pulses, one.reads) == (0, 0)
+    pulsed = one.apply(rows, columns, np.array(1e-9), 1)
+    assert (pulsed.row_currents == bias.row_currents).all()
+    assert (pulsed.column_currents == -bias.column_currents).all()
+
+
+def test_lines_that_float_under_a_static_bias_take_no_current_and_some_line_must_be_driven() -> None:
+    one = array(2, 2, Die(spread=ALIKE))
+    reset(one, 1)
+    bias = one.bias(np.array([0.3, np.nan]), np.array([0.0, np.nan]))
+    assert bias.row_currents == pytest.approx([0.3 / 5e3 * 4 / 3, 0.0], rel=1e-6)  # R beside 3 R
+    assert bias.column_currents == pytest.approx([-0.3 / 5e3 * 4 / 3, 0.0], rel=1e-6)
+    assert bias.junctions == pytest.approx(np.array([[0.3, 0.1], [0.1, -0.1]]), rel=1e-5)
+    with pytest.raises(ValueError, match="every line floats"):
+        one.bias(np.full(2, np.nan), np.full(2, np.nan))
+
+
 def test_reads_see_the_tmr_of_their_bias() -> None:
     one = array(1, 1, Die(spread=ALIKE))
     reset(one, 0)
