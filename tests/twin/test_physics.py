@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mtjloop.sim.array import Transistors
-from mtjloop.sim.device import Breakdown, Die, Junction
+from mtjloop.sim.device import BackHopping, Breakdown, Die, Junction
 from mtjloop.sim.switching import switching_probability
 from mtjloop.sim.twin.bench import Bench
 from mtjloop.sim.twin.die_array import DieArray, draw_array
@@ -162,6 +162,17 @@ def test_a_level_left_on_disturbs_with_the_probability_of_the_law() -> None:
     assert 0.05 < p < 0.95
     assert stats.binomtest(flips, 600, p).pvalue > 1e-3
     assert int((array.state == 0).sum()) == flips
+
+
+def test_a_level_left_on_hops_back() -> None:
+    """Far above free hopping a cell ends in either state: one half of all, against all without hopping."""
+    flips = []
+    for hopping in (BackHopping(), BackHopping(voltage_up=0.4, voltage_down=0.4)):
+        array = draw_array(30, 20, die=Die(spread=ALIKE.spread, back_hopping=hopping), wires=IDEAL, seed=8)
+        array.set_state(np.zeros((30, 20), dtype=np.int8))
+        flips.append(array.hold(np.full(30, 0.25), np.full(20, -0.25), 1e-3))
+    assert flips[0] == 600
+    assert stats.binomtest(flips[1], 600, 0.5).pvalue > 1e-3
 
 
 def test_a_level_left_on_breaks_a_junction_which_then_conducts_as_a_short() -> None:
