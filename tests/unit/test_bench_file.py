@@ -32,7 +32,7 @@ def test_the_wine_example_is_what_init_writes() -> None:
 def test_the_template_spells_out_the_defaults() -> None:
     short = "name: t\nbackend: simulated\nlimits: {device_voltage: 0.8 V, read_voltage: 0.25 V, "
     short += "line_current: 5 mA, pulse_width: 10 ms}\n"
-    short += "simulated:\n  die: {tiles: [{rows: 14, columns: 12}, {rows: 6, columns: 6}]}\n"
+    short += "simulated:\n  die: {tiles: [{rows: 14, columns: 24}, {rows: 6, columns: 12}]}\n"
     by_default, in_full = parse_yaml(short, "short", BenchFile), parse_yaml(BENCH, "bench.yaml", BenchFile)
     assert in_full.simulated == by_default.simulated
     assert in_full.operation == by_default.operation

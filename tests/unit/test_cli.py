@@ -75,7 +75,7 @@ def test_init_then_everything(place: Path) -> None:
     assert "exists already" in again.stderr
     mtjloop(place, "init", "new", "--force")
     mapped = answer(mtjloop(place, "map", "new/bench.yaml", "--json", "--seed", "4"))
-    assert [(tile["rows"], tile["columns"]) for tile in mapped["tiles"]] == [(14, 12), (6, 6)]
+    assert [(tile["rows"], tile["columns"]) for tile in mapped["tiles"]] == [(14, 24), (6, 12)]
 
 
 def test_train_infer_report_runs(place: Path) -> None:

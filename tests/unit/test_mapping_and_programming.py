@@ -27,7 +27,7 @@ PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
 
 
 def simulated(kind: str = "passive", rows: int = 14, columns: int = 12) -> Crossbar:
-    text = template("bench.yaml").replace("rows: 14, columns: 12", f"rows: {rows}, columns: {columns}")
+    text = template("bench.yaml").replace("rows: 14, columns: 24", f"rows: {rows}, columns: {columns}")
     content = parse_yaml(text.replace("kind: passive", f"kind: {kind}"), "bench.yaml", BenchFile)
     return open_bench(BenchDescription(Path("bench.yaml"), text, content), seed=5).crossbars[0]
 

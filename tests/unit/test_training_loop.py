@@ -275,7 +275,7 @@ def test_template_experiment_is_the_default_training() -> None:
     text = template("experiment.yaml")
     content = parse_yaml(text, "experiment.yaml", ExperimentFile)
     settings = ExperimentDescription(Path("experiment.yaml"), text, content).training_settings()
-    assert settings == TrainingSettings(hidden=(6,), digital_alone=True)
+    assert settings == TrainingSettings(hidden=(6,), devices=2, digital_alone=True)
 
 
 def test_stopping_while_calibrating_says_so(iris: Split) -> None:
