@@ -111,7 +111,8 @@ def training(evidence: Evidence) -> str:
             "Updates that asked for more than the slots of the encoding can give.",
         ),
     ):
-        if key in evidence.metrics:
+        # A chart of nothing but zeros says nothing.
+        if key in evidence.metrics and np.any(evidence.metrics[key][1]):
             shown.append(markup.figure(figures.training_metric(evidence.metrics[key], axis), title, caption))
     return markup.section("Training", markup.figures(shown))
 
