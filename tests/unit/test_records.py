@@ -424,7 +424,7 @@ def test_manifest_round_trip(tmp_path: Path) -> None:
         (tmp_path / folder / "bench.yaml").write_bytes(text.encode())
     kept = read_configurations([tmp_path / "a" / "bench.yaml", tmp_path / "b" / "bench.yaml"])
     assert len(kept) == 2
-    hostile = Configuration.of("x.yaml", "a: <b>\n# 𝛥 \x07\n")
+    hostile = Configuration.of("x.yaml", "a: <b>\n# 𝛥 \x07\x85\u2028\n  ---\n")
     recorder = new_run(
         tmp_path, name="Wine & <b>/..", seed=np.int64(3), hardware=True, operator="Ada",
         configurations=kept | {"x.yaml": hostile}, die_id="W3-D7", temperature=295.5,
