@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from ...records.values import MapRecord
@@ -179,8 +179,9 @@ def resistance_histogram(maps: Sequence[MapRecord]) -> str:
         if logarithmic:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            if edges[-1] < 30 * edges[0]:
-                axes.xaxis.set_minor_formatter(FuncFormatter(_two_and_five))
+            # Between the decades only where there is room for it.
+            wide = edges[-1] > 50 * edges[0]
+            axes.xaxis.set_minor_formatter(NullFormatter() if wide else FuncFormatter(_two_and_five))
         axes.set_xlabel("resistance (kΩ)")
         axes.set_ylabel("cells")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -307,7 +308,7 @@ def _edges(values: NDArray[np.float64], logarithmic: bool) -> NDArray[np.float64
 
 def _two_and_five(value: float, _: int | None) -> str:
     digit = round(value / 10.0 ** np.floor(np.log10(value)), 6)
-    return f"{value:g}" if digit in (2, 3, 5) else ""
+    return f"{value:g}" if digit in (2, 5) else ""
 
 
 def _scale(largest: float) -> tuple[float, str]:

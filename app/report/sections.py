@@ -25,7 +25,10 @@ def header(evidence: Evidence) -> str:
     else:
         kind = '<span class="kind simulated">Simulated: no hardware was touched</span>'
     good = manifest.stop_reason == COMPLETED
-    ending = f'<span class="kind {"good" if good else "bad"}">{escape(manifest.outcome.capitalize())}</span>'
+    outcome = manifest.outcome
+    ending = (
+        f'<span class="kind {"good" if good else "bad"}">{escape(outcome[:1].upper() + outcome[1:])}</span>'
+    )
     if good:
         remark = ""
     elif manifest.stop_reason == RUNNING:
@@ -145,7 +148,10 @@ def switching(evidence: Evidence) -> str:
     shown = []
     for layer, bins in by_layer.items():
         if any(each.cells.size for each in bins):
-            caption = "Bars are 95 % Wilson intervals over all epochs."
+            caption = (
+                "Bars are 95 % Wilson intervals over all epochs; cells of one update switch together, so "
+                "they are narrower than the truth."
+            )
             if any((each.switched == 0).any() for each in bins):
                 caption += " An open triangle is the upper end where no cell switched."
             shown.append(markup.figure(figures.switching(bins), f"Switching in layer {layer}", caption))
@@ -220,8 +226,8 @@ def cost(evidence: Evidence) -> str:
     remark = ""
     if refused or doubtful:
         remark = markup.paragraph(
-            f"Beside these, {count(refused)} pulses were refused before anything was sent, and "
-            f"{count(doubtful)} have an unknown outcome.",
+            f"Beside these, pulses refused before anything was sent: {count(refused)}; pulses of unknown "
+            f"outcome: {count(doubtful)}.",
             "note",
         )
     spent = any(each.pulse_time or each.read_time or each.pulse_energy or each.read_energy for each in costs)
@@ -253,7 +259,7 @@ def provenance(evidence: Evidence) -> str:
         ("Ended by", manifest.outcome),
         (
             "Crossbar",
-            f"{manifest.backend} ({'real hardware' if manifest.hardware else 'simulated, no hardware'})",
+            f"{manifest.backend}, {'real hardware' if manifest.hardware else 'no hardware touched'}",
         ),
         ("Seed", "none" if manifest.seed is None else str(manifest.seed)),
         ("Operator", manifest.operator),

@@ -420,7 +420,7 @@ def test_misuse_is_explained(tmp_path: Path) -> None:
 def test_manifest_round_trip(tmp_path: Path) -> None:
     text = "array:\n  rows: 14   \n\ttab: 'ü'\r\nend: |\n"
     kept = {"bench": Configuration.of("a/bench.yaml", text)}
-    hostile = Configuration.of("x.yaml", "a: <b>\n# 𝛥 \x07\n")
+    hostile = Configuration.of("x.yaml", "a: <b>\n# 𝛥 \x07\x85\u2028\n  ---\n")
     recorder = new_run(
         tmp_path, name="Wine & <b>/..", seed=np.int64(3), hardware=True, operator="Ada",
         configurations=kept | {"x.yaml": hostile}, die_id="W3-D7", temperature=295.5,

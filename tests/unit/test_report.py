@@ -119,7 +119,7 @@ def test_full_report(tmp_path: Path) -> None:
     for words in (
         "96.3 %", "float network 98.1 %", "digital parts alone 39.0 %", "1,234", "19.2 µJ", "seed 7",
         "Simulated: no hardware was touched", "Completed", recorder.manifest.run_id, "backend: simulated",
-        "reconstructed from the abstract of Mondal and Srivastava (2018)", "1 pulses were refused", "two",
+        "reconstructed from the abstract of Mondal and Srivastava (2018)", "anything was sent: 1;", "two",
     ):  # fmt: skip
         assert words in page.text, words
     assert page.tags.count("img") == 3 + 2 + (TILES_SHOWN + 1) * 3 + 1
@@ -158,6 +158,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "<script" not in path.read_text(encoding="utf-8")
     assert "Real hardware was driven" in page.text
     assert "This run ended early" in page.text
+    assert f"Failed: {HOSTILE}" in page.text
 
 
 @pytest.mark.parametrize("filled", [False, True])
@@ -179,7 +180,7 @@ def test_interrupted_run(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     page = read_page(write_report(recorder.directory))
     assert "Interrupted" in page.text
-    assert "1 have an unknown outcome" in page.text
+    assert "unknown outcome: 1." in page.text
 
 
 def test_map_run_has_only_maps(tmp_path: Path) -> None:
