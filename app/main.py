@@ -147,6 +147,52 @@ def program(
 
 
 @app.command()
+def characterize(
+    bench: Bench,
+    plan: Annotated[Path, typer.Argument(help="Plan file (YAML); `mtjloop init` writes one.")],
+    arm: Annotated[bool, typer.Option("--arm", help="Energise real hardware.")] = False,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Measure switching probabilities of chosen cells, trial by trial."""
+    with _errors():
+        from .characterize_command import characterize as work
+        from .characterize_command import print_characterize
+
+        result = work(bench, plan, seed, runs, arm)
+        if as_json:
+            _print_json(result)
+        else:
+            print_characterize(result)
+        if result["interrupted"]:
+            raise typer.Exit(_INTERRUPTED)
+
+
+@app.command()
+def probabilities(
+    run: Annotated[
+        str,
+        typer.Argument(help="Run of `characterize` or `train`: directory, id, its beginning, or `last`."),
+    ] = "last",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show how often each device switched: k, n, P and its intervals by polarity, width and voltage."""
+    with _errors():
+        from .probabilities_command import print_csv, print_table, rows_of
+
+        directory, rows = rows_of(run, runs)
+        if as_json:
+            _print_json({"run_dir": str(directory), "points": rows})
+        elif as_csv:
+            print_csv(rows)
+        else:
+            print_table(directory, rows)
+
+
+@app.command()
 def train(
     bench: Bench,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
