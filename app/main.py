@@ -193,6 +193,40 @@ def probabilities(
 
 
 @app.command()
+def fit(
+    run: Annotated[
+        str, typer.Argument(help="Run of `characterize` or `train`: directory, id, its beginning, or `last`.")
+    ] = "last",
+    law: Annotated[
+        str | None, typer.Option(help="fokker-planck, neel-brown-1 or neel-brown-2; default: of the plan.")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(help="tau_D or tau0, such as '1.9 ns'; default: of the plan or bench file.")
+    ] = None,
+    fit_time: Annotated[
+        bool, typer.Option("--fit-time", help="Fit the unit of time of each device.")
+    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Fit the other laws too.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Die file to write; default: fitted-die.yaml in the run.")
+    ] = None,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Fit Delta and V_c0 of every device of a run, and write a die file for the simulator."""
+    with _errors():
+        from .fit_command import FitRequest, print_fit
+        from .fit_command import fit as work
+
+        unit = _quantity("--time-unit", time_unit, "time")
+        result = work(run, runs, FitRequest(law, unit, fit_time, compare, output))
+        if as_json:
+            _print_json(result)
+        else:
+            print_fit(result)
+
+
+@app.command()
 def train(
     bench: Bench,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],

@@ -59,6 +59,33 @@ def gradient(law: Law, theta: Floats, free: Flags, voltage: float, width: float,
 
 
 @kernel
+def log_hazards(law: Law, theta: Floats, voltages: Floats, widths: Floats) -> Floats:
+    """ln(-ln(1 - P)) at several points, (points,)."""
+    out = np.empty(voltages.size)
+    for m in range(voltages.size):
+        out[m] = device_log_hazard(law, theta, voltages[m], widths[m])
+    return out
+
+
+@kernel
+def gradients(law: Law, theta: Floats, free: Flags, voltages: Floats, widths: Floats) -> Floats:
+    """d eta/d theta at several points, (points, 4); 0 for fixed parameters."""
+    out = np.empty((voltages.size, PARAMETERS))
+    for m in range(voltages.size):
+        gradient(law, theta, free, voltages[m], widths[m], out[m])
+    return out
+
+
+@kernel
+def information_weights(etas: Floats) -> Floats:
+    """`information_weight` of several log hazards."""
+    out = np.empty(etas.size)
+    for m in range(etas.size):
+        out[m] = information_weight(etas[m])
+    return out
+
+
+@kernel
 def information_weight(eta: float) -> float:
     """Fisher information of one trial about eta: h^2 exp(-h)/(1 - exp(-h)), h = exp(eta)."""
     hazard = math.exp(min(eta, 50.0))

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from mtjloop.app.init_command import template
 from mtjloop.app.main import app
+from mtjloop.drivers.bench import read_bench_file, tile_views
 
 RUN = CliRunner()
 PLAN = """name: t
@@ -51,6 +53,50 @@ def test_measure_then_ask(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert [int(row["switched"]) for row in rows] == [point["switched"] for point in points]
     shown = RUN.invoke(app, ["probabilities", result["run_dir"]])
     assert "k/n" in shown.stdout and "AP to P" in shown.stdout
+
+
+KEYS = (
+    "row,column,polarity,delta,delta_low,delta_high,critical_voltage,critical_voltage_low,critical_voltage_high,"
+    "deviance,degrees_of_freedom,overdispersion_p,drift_p"
+).split(",")
+
+
+def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bench, plan = files
+    runs = str(tmp_path / "runs")
+    plan.write_text(PLAN.replace("maximum: 40", "maximum: 260").replace("random: 6", "random: 4"))
+    measured = json.loads(
+        RUN.invoke(app, ["characterize", *map(str, files), "--runs", runs, "--json"]).stdout
+    )
+    done = RUN.invoke(app, ["fit", "last", "--runs", runs, "--compare", "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert len(result["rows"]) == 8
+    truth = tile_views(read_bench_file(bench), 0)[0].parameters
+    for row in result["rows"]:
+        assert set(KEYS) <= set(row)
+        place = row["row"], row["column"]
+        assert row["delta"] == pytest.approx(truth["delta"][place], rel=0.2)
+        name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
+        assert row["critical_voltage"] == pytest.approx(truth[name][place], rel=0.08)
+        assert row["delta_low"] < row["delta"] < row["delta_high"]
+    assert {each["law"] for each in result["laws"]} == {"fokker-planck", "neel-brown-1", "neel-brown-2"}
+    # The die file takes the place of the die of the bench.
+    text = yaml.safe_load(bench.read_text())
+    text["simulated"]["die"] = result["die_file"]
+    fitted = tmp_path / "fitted.yaml"
+    fitted.write_text(yaml.safe_dump(text))
+    again = tile_views(read_bench_file(fitted), 0)[0]
+    for row in result["rows"]:
+        place = row["row"], row["column"]
+        assert again.parameters["delta"][place] == pytest.approx(row["delta"], rel=0.1)
+        ohm = truth["resistance_parallel_ohm"][place]
+        assert again.parameters["resistance_parallel_ohm"][place] == pytest.approx(ohm, rel=0.02)
+        assert again.parameters["tmr"][place] == pytest.approx(truth["tmr"][place], rel=0.03)
+    kept = read_bench_file(fitted).content.simulated
+    assert kept is not None and kept.die.provenance is not None
+    assert Path(measured["run_dir"]).name == kept.die.provenance["run"]
+    assert "Delta" in RUN.invoke(app, ["fit", measured["run_dir"]]).stdout
 
 
 @pytest.mark.parametrize(
