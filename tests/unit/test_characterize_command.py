@@ -55,10 +55,21 @@ def test_measure_then_ask(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert "k/n" in shown.stdout and "AP to P" in shown.stdout
 
 
-KEYS = (
-    "row,column,polarity,delta,delta_low,delta_high,critical_voltage,critical_voltage_low,critical_voltage_high,"
-    "deviance,degrees_of_freedom,overdispersion_p,drift_p"
-).split(",")
+KEYS = [
+    "row",
+    "column",
+    "polarity",
+    "delta",
+    "delta_low",
+    "delta_high",
+    "critical_voltage",
+    "critical_voltage_low",
+    "critical_voltage_high",
+    "deviance",
+    "degrees_of_freedom",
+    "overdispersion_p",
+    "drift_p",
+]
 
 
 def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path: Path) -> None:
