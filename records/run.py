@@ -234,9 +234,8 @@ class RunRecorder(PulseLog):
             raise self._finished_already()
         if len(outcomes) and not (outcomes.min() >= 0 and outcomes.max() <= 3):
             raise RecordError(f"outcomes of trials are {outcomes}; give numbers 0 to 3.")
-        shared = (int(polarity),)
         points = [
-            (int(tile), row, column, *shared, kind_code(kind), int(block), voltage, float(width), int(repeat))
+            (int(tile), row, column, int(polarity), kind_code(kind), voltage, float(width), int(repeat))
             for row, column, kind, voltage in zip(
                 rows.tolist(), columns.tolist(), kinds, voltages.tolist(), strict=True
             )
@@ -245,6 +244,7 @@ class RunRecorder(PulseLog):
             self._batch.trials.add(
                 time.time(),
                 _integer(pulse),
+                int(block),
                 points,
                 applied_voltages.tolist(),
                 float(applied_width),

@@ -4,9 +4,8 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import RecordError
 from .schema import EVENTS_FILE, SCHEMA_VERSION
@@ -17,8 +16,7 @@ MEASURED = ("trial", "reference", "audit")
 _KINDS = {code: kind for kind, code in KIND_CODES.items()}
 
 
-@dataclass(frozen=True)
-class PointCount:
+class PointCount(NamedTuple):
     """What became of the trials of one device at one point.
 
     Attributes:
@@ -56,8 +54,7 @@ class PointCount:
     requested: float | None = None
 
 
-@dataclass(frozen=True)
-class BlockCount:
+class BlockCount(NamedTuple):
     """Trials of one device at one point within one block, as fits take them.
 
     Attributes:
@@ -92,19 +89,19 @@ class BlockCount:
 
 
 _POINTS = """
-SELECT tile, row, col, polarity, kind, voltage, width, repeat, sum(switched), sum(switched + stayed),
-    sum(reset_failed), sum(unreadable),
-    sum(applied_voltage) / nullif(sum(switched + stayed), 0),
-    sum(applied_width) / nullif(sum(switched + stayed), 0)
+SELECT tile, row, col, polarity, kind, voltage, width, repeat, switched, switched + stayed,
+    reset_failed, unreadable, applied_voltage / nullif(switched + stayed, 0),
+    applied_width / nullif(switched + stayed, 0)
 FROM trial_points WHERE kind IN ({kinds})
-GROUP BY tile, row, col, polarity, kind, width, voltage, repeat
 ORDER BY tile, row, col, polarity DESC, kind, width, voltage"""
 _BLOCKS = """
-SELECT tile, row, col, polarity, block, applied_voltage / (switched + stayed),
-    applied_width / (switched + stayed), voltage, width, switched, switched + stayed,
-    resistance_before / (switched + stayed), time / (switched + stayed)
-FROM trial_points WHERE kind IN ({kinds}) AND switched + stayed > 0 AND repeat = 1
-ORDER BY tile, row, col, polarity DESC, block, id"""
+SELECT tile, row, col, polarity, block, parts.applied_voltage / (parts.switched + parts.stayed),
+    parts.applied_width / (parts.switched + parts.stayed), voltage, width, parts.switched,
+    parts.switched + parts.stayed, parts.resistance_before / (parts.switched + parts.stayed),
+    parts.time / (parts.switched + parts.stayed)
+FROM trial_blocks AS parts JOIN trial_points ON trial_points.id = point
+WHERE kind IN ({kinds}) AND parts.switched + parts.stayed > 0 AND repeat = 1
+ORDER BY tile, row, col, polarity DESC, block, parts.id"""
 _AUDITS = """
 SELECT tile, polarity, requested, cells, switched FROM switching ORDER BY tile, polarity DESC, requested"""
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..journal import States
+from ..mapping import ResistanceMap
 from ..settings import PulseSettings
 from .audit import Audit
 from .coincidence import firing, phases
+from .device_trials import SelectCounts, record_selected
 from .layer import PairLayer
 from .rule import Factor
 from .settings import CoincidenceSettings
@@ -65,7 +66,8 @@ class Updater:
         self.counts.clipped += int(chances.clipped)
         self._since_audit += 1
         audited = 0 < self._audit_every <= self._since_audit
-        before = self._states(epoch) if audited else None
+        before = self._map(epoch) if audited else None
+        selected = SelectCounts(self._layer)
         with self._layer.crossbar.during("train", epoch):
             for phase in phases(factor, chances, self._encoding, self._layer.cell_signs, self._rng):
                 self._layer.crossbar.apply(
@@ -79,20 +81,40 @@ class Updater:
                     )
                 )
                 self.counts.pulses += 1
+                if audited:
+                    selected.add(phase)
         if before is not None:
             self._since_audit = 0
-            after = self._states(epoch)
-            working = self._layer.calibration.levels.stuck < 0
-            used = self._layer.inputs, len(self._layer.cell_signs)
-            known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
-            self.audit.add(
-                factor,
-                self._layer.cell_signs,
-                before[: used[0], : used[1]],
-                after[: used[0], : used[1]],
-                known[: used[0], : used[1]],
-            )
+            self._audited(factor, before, self._map(epoch), selected, epoch)
 
-    def _states(self, epoch: int) -> States:
+    def _audited(
+        self, factor: Factor, first: ResistanceMap, last: ResistanceMap, selected: SelectCounts, epoch: int
+    ) -> None:
+        """Count what an update did, by requested probability and device by device."""
+        before, after = first.state, last.state
+        working = self._layer.calibration.levels.stuck < 0
+        used = self._layer.inputs, len(self._layer.cell_signs)
+        known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
+        for polarity, amplitude in self._amplitude.items():
+            record_selected(
+                self._layer.crossbar,
+                selected,
+                polarity,
+                amplitude,
+                self._pulse.width,
+                working,
+                first,
+                last,
+                epoch,
+            )
+        self.audit.add(
+            factor,
+            self._layer.cell_signs,
+            before[: used[0], : used[1]],
+            after[: used[0], : used[1]],
+            known[: used[0], : used[1]],
+        )
+
+    def _map(self, epoch: int) -> ResistanceMap:
         with self._layer.crossbar.during("audit", epoch):
-            return self._layer.map().state
+            return self._layer.map()
