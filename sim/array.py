@@ -200,7 +200,6 @@ class SimulatedArray:
             self._sampler.restore_drift(wear.log_rate)
             self._cells_changed()
         self._states_changed()
-        self._sampler.states_changed()
 
     def apply(self, row_levels: Floats, column_levels: Floats, widths: Floats, repeat: int) -> PulseOutcome:
         """Give a pulse `repeat` times; every cell may flip by the voltage it sees, and is worn by it.
@@ -257,8 +256,6 @@ class SimulatedArray:
             flips += flipped
             if flipped:
                 self._states_changed()
-                if self._resolve == "event":
-                    self._sampler.states_changed()
             broken += self._worn(volts, edges)
         peak = max(float(np.abs(part).max()) for pair in currents for part in pair)
         return PulseOutcome(*currents[0], energy, flips, broken, peak)
@@ -346,7 +343,6 @@ class SimulatedArray:
                 self._bound_disturb(-1 - flips)
             elif flips:
                 self._states_changed()
-                self._sampler.states_changed()
             done += reads
             self.reads += reads
             energy += used

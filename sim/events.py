@@ -13,8 +13,9 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Integers, States
 from .array_kernels import driver_power, solve_interval
+from .blocks import BLOCK, first_bits, step_of
 from .cells import Access, Cells, Dynamics, cell_hazard, reduced_drive
-from .draws import first_bits, step_of, uniform_of
+from .draws import uniform_of
 from .lines import Lines
 from .philox import EXTRA_STREAM, Word, uniform_pair
 from .switching import equivalent_time_at
@@ -27,10 +28,12 @@ _CELLS = 2**24
 def draw_thresholds(seed: Word, tile: int, event: int, thresholds: Floats) -> None:
     """-ln(1 - u) of every cell for its first flip in this pulse."""
     n = thresholds.shape[1]
-    for first in range(0, thresholds.size, 8):
-        words = first_bits(seed, tile, event, first // 8)
-        for cell in range(first, min(first + 8, thresholds.size)):
-            u = uniform_of(seed, tile, event, cell, step_of(words, cell - first))
+    words = np.empty(BLOCK // 4, np.uint64)
+    bits = words.view(np.uint16)
+    for first in range(0, thresholds.size, BLOCK):
+        first_bits(seed, tile, event, first // BLOCK, words)
+        for cell in range(first, min(first + BLOCK, thresholds.size)):
+            u = uniform_of(seed, tile, event, cell, step_of(bits, cell - first))
             thresholds[cell // n, cell % n] = -math.log1p(-u)
 
 
