@@ -73,6 +73,8 @@ class ElectronicsSection(Section):
     read_time: PositiveDuration = 20e-6
     pulse_overhead: Annotated[Duration, _NotNegative] = 20e-6
     repeat_gap: Annotated[Duration, _NotNegative] = 10e-6
+    distinct_levels: Annotated[int, Field(ge=1)] | None = None
+    read_levels: Annotated[int, Field(ge=1)] | None = None
 
 
 class SimulatedSection(Section):
