@@ -69,8 +69,8 @@ class SmuSection(Section):
 
     instruments: Annotated[dict[Name, InstrumentSection], Field(min_length=1)]
     visa_library: str | None = None
-    tsp_link: list[str] = []
-    matrix_rows: dict[str, str] = {}
+    tsp_link: tuple[str, ...] = Field(default=(), strict=False)
+    matrix_rows: dict[str, str] = Field(default_factory=dict)
     tiles: Annotated[list[SmuTileSection], Field(min_length=1)]
     voltage_range: PositiveVoltage | None = None
     current_range: PositiveCurrent | None = None

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from ..errors import ConfigurationError
 from .smu_file import ModelName, SmuSection
@@ -143,7 +142,7 @@ class _Reader:
             )
             for number, tile in enumerate(self._section.tiles)
         )
-        wiring = Wiring(self._models, rows, tiles, tuple(self._section.tsp_link))
+        wiring = Wiring(self._models, rows, tiles, self._section.tsp_link)
         self._check_link()
         if not self.problems:
             self._find_gaps(wiring)
@@ -183,7 +182,8 @@ class _Reader:
                 name = f"{where}, line {len(lines)}"
                 if terminal in self._used:
                     self.problems.append(
-                        f"{name}: {terminal} is wired to {self._used[terminal]} already; give each line its own"
+                        f"{name}: {terminal} is wired to {self._used[terminal]} already; give each line "
+                        "its own"
                     )
                 self._used.setdefault(terminal, name)
                 lines.append(terminal)
@@ -238,7 +238,9 @@ class _Reader:
                     "matrix rows or straight on one line"
                 )
         used = {channel.instrument for channel in wiring.channels}
-        used |= {line.matrix for tile in wiring.tiles for line in tile.lines if isinstance(line, MatrixColumn)}
+        used |= {
+            line.matrix for tile in wiring.tiles for line in tile.lines if isinstance(line, MatrixColumn)
+        }
         for name in wiring.models:
             if name not in used:
                 self.problems.append(
