@@ -34,7 +34,7 @@ class PairLayer:
         devices: cells in parallel on each side of a weight, m >= 1.
 
     Raises:
-        ConfigurationError: the layer does not fit the tile.
+        ConfigurationError: the layer does not fit the tile, or the bench cannot read as asked.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class PairLayer:
         read: ReadSettings,
         devices: int = 1,
     ) -> None:
+        read.check(crossbar.capabilities)
         rows, columns = crossbar.capabilities.shape
         self.cell_signs: Floats = np.tile(np.repeat([1.0, -1.0], devices), outputs)
         if inputs > rows or len(self.cell_signs) > columns:
