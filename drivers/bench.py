@@ -34,6 +34,8 @@ from .simulated import (
     simulated_tile,
     target_spreads,
 )
+from .smu_file import SmuSection
+from .wiring import Wiring, read_wiring
 from .yaml_file import Section, parse_mapping, parse_yaml, read_text
 
 __all__ = [
@@ -73,6 +75,8 @@ class ElectronicsSection(Section):
     read_time: PositiveDuration = 20e-6
     pulse_overhead: Annotated[Duration, _NotNegative] = 20e-6
     repeat_gap: Annotated[Duration, _NotNegative] = 10e-6
+    distinct_levels: Annotated[int, Field(ge=1)] | None = None
+    read_levels: Annotated[int, Field(ge=1)] | None = None
 
 
 class SimulatedSection(Section):
@@ -123,18 +127,21 @@ class OperationSection(Section):
 
 
 class BenchFile(Section):
-    """A bench file."""
+    """A bench file. Sections of several backends may stand side by side; `backend` chooses one."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    backend: Literal["simulated"]
+    backend: Literal["simulated", "smu"]
     limits: LimitsSection
     operation: OperationSection = OperationSection()
     simulated: SimulatedSection | None = None
+    smu: SmuSection | None = None
 
     @model_validator(mode="after")
     def _backend_is_described(self) -> "BenchFile":
-        if self.simulated is None:
+        if self.backend == "simulated" and self.simulated is None:
             raise ValueError("backend is simulated, so a section `simulated:` with the die is needed")
+        if self.backend == "smu" and self.smu is None:
+            raise ValueError("backend is smu, so a section `smu:` with the instruments is needed")
         return self
 
     @model_validator(mode="after")
@@ -155,7 +162,7 @@ class BenchFile(Section):
 
     @model_validator(mode="after")
     def _electronics_can_do_it(self) -> "BenchFile":
-        if self.simulated is None:
+        if self.backend != "simulated" or self.simulated is None:
             return self
         operation, electronics = self.operation, self.simulated.electronics
         shortest = max(electronics.minimum_width, electronics.width_resolution)
@@ -195,13 +202,32 @@ class BenchDescription:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of every crossbar it opens."""
+        if self.content.backend == "smu":
+            return tuple(tile.shape for tile in self.wiring.tiles)
         section = self.content.simulated
         return tuple((tile.rows, tile.columns) for tile in section.die.tiles) if section else ()
 
     @property
+    def wiring(self) -> Wiring:
+        """What its section `smu:` wires to what.
+
+        Raises:
+            ConfigurationError: there is no such section, or the wiring is wrong.
+        """
+        if self.content.smu is None:
+            raise ConfigurationError(f"{self.path}: smu: this key is missing")
+        try:
+            return read_wiring(self.content.smu)
+        except ConfigurationError as error:
+            lines = str(error).splitlines()
+            raise ConfigurationError("\n".join(f"{self.path}: {line}" for line in lines)) from None
+
+    @property
     def keeps_states(self) -> bool:
         """Whether the chip keeps its states between two commands, as every real one does."""
-        return self.content.simulated is None or self.content.simulated.memory is not None
+        if self.content.backend != "simulated" or self.content.simulated is None:
+            return True
+        return self.content.simulated.memory is not None
 
 
 def read_bench_file(path: Path) -> BenchDescription:
@@ -223,7 +249,27 @@ def read_bench_file(path: Path) -> BenchDescription:
         text = f"# {path.name} with {die_path.name} in place\n" + yaml.safe_dump(
             content, sort_keys=False, allow_unicode=True
         )
-    return BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+    description = BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+    if description.content.smu is not None:
+        _check_same_die(description)
+    return description
+
+
+def _check_same_die(description: BenchDescription) -> None:
+    """Wires lead to the lines of the simulated die, if there is one beside them."""
+    shapes, section = [tile.shape for tile in description.wiring.tiles], description.content.simulated
+    if section is None:
+        return
+    die = [(tile.rows, tile.columns) for tile in section.die.tiles]
+    if die != shapes:
+        raise ConfigurationError(
+            f"{description.path}: smu.tiles: wires lead to tiles of {_shapes(shapes)}, and simulated.die has "
+            f"{_shapes(die)}; give both the same"
+        )
+
+
+def _shapes(shapes: list[tuple[int, int]]) -> str:
+    return ", ".join(f"{rows} x {columns}" for rows, columns in shapes)
 
 
 class Bench:

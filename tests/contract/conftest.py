@@ -28,6 +28,9 @@ BACKENDS: dict[str, Callable[[], Crossbar]] = {
     "simulated, flips resolved": lambda: simulated(
         f"{PASSIVE}  resolve: event\n  electronics: {{read_noise: 0 A}}\n"
     ),
+    "simulated, two levels": lambda: simulated(
+        PASSIVE + "  electronics: {read_noise: 0 A, distinct_levels: 2, read_levels: 1}\n"
+    ),
     "simulated noisy, coarse": lambda: simulated(
         PASSIVE + "  electronics: {read_noise: 50 nA, voltage_resolution: 5 mV, width_resolution: 1 us}\n"
     ),

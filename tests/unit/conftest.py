@@ -23,6 +23,8 @@ class IdealCrossbar:
         stuck: (row, column) -> state that the cell keeps.
         median_voltage: V0, where P is one half.
         seed: of the draws.
+        distinct_levels: different levels besides 0 V in a pulse; None for one a line.
+        read_levels: the same in a read.
     """
 
     rows: int
@@ -30,6 +32,8 @@ class IdealCrossbar:
     stuck: dict[tuple[int, int], int] = field(default_factory=dict)
     median_voltage: float = 0.3
     seed: int = 0
+    distinct_levels: int | None = None
+    read_levels: int | None = None
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -40,7 +44,20 @@ class IdealCrossbar:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            self.rows, self.columns, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, True, True, False, TIMING
+            rows=self.rows,
+            columns=self.columns,
+            kind="passive",
+            voltage_range=2.0,
+            voltage_resolution=0.0,
+            minimum_width=1e-6,
+            maximum_width=1.0,
+            width_resolution=0.0,
+            distinct_levels=self.distinct_levels,
+            read_levels=self.read_levels,
+            floating_lines=True,
+            transposed_read=True,
+            gate_lines=False,
+            timing=TIMING,
         )
 
     @property

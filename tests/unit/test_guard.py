@@ -21,7 +21,7 @@ from mtjloop.errors import CapabilityError, FaultError, LimitError, SafetyError
 
 LIMITS = Limits(device_voltage=0.8, read_voltage=0.2, line_current=1e-3, pulse_width=1e-3)
 CAPABILITIES = Capabilities(
-    2, 2, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, True, True, False, Timing(0, 0, 0)
+    2, 2, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, None, True, True, False, Timing(0, 0, 0)
 )
 
 
