@@ -359,7 +359,7 @@ def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
     memory = None
     if section.memory is not None:
-        memory = ChipMemory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
+        memory = ChipMemory(description.path.parent / section.memory, die_key(section, die_seed), tiles)
         memory.recall()
     return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
 
@@ -374,7 +374,7 @@ def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
     return Electronics(**values, line_current=limits.line_current, timing=timing)
 
 
-def _die_key(section: SimulatedSection, seed: int) -> str:
+def die_key(section: SimulatedSection, seed: int) -> str:
     """What must be the same for a stored chip to be the same die."""
     die = section.die.model_dump(exclude={"seed"})
     return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()
