@@ -110,6 +110,8 @@ class OperationSection(Section):
 
     read_voltage: PositiveVoltage = 0.1
     read_repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    read_encoding: Literal["auto", "analog", "bit-serial"] = "auto"
+    read_bits: Annotated[int, Field(ge=1, le=16)] = 6
     pulse_width: PositiveDuration = 100e-6
     search_from: PositiveVoltage = 0.1
     search_to: PositiveVoltage = 0.6
@@ -396,7 +398,7 @@ def _open_simulated_bench(description: BenchDescription, seed: int) -> Bench:
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
     memory = None
     if section.memory is not None:
-        memory = ChipMemory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
+        memory = ChipMemory(description.path.parent / section.memory, die_key(section, die_seed), tiles)
         memory.recall()
     return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
 
@@ -411,7 +413,7 @@ def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
     return Electronics(**values, line_current=limits.line_current, timing=timing)
 
 
-def _die_key(section: SimulatedSection, seed: int) -> str:
+def die_key(section: SimulatedSection, seed: int) -> str:
     """What must be the same for a stored chip to be the same die."""
     die = section.die.model_dump(exclude={"seed"})
     return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()

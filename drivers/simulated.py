@@ -39,6 +39,7 @@ __all__ = [
     "LawName",
     "LifeLaw",
     "Resolve",
+    "SimulatedArray",
     "SimulatedCrossbar",
     "Spread",
     "TileView",

@@ -29,6 +29,10 @@ class Emulator(Protocol):
         """Answer one message without its terminator; replies carry theirs."""
         ...
 
+    def status_byte(self) -> int:
+        """The status byte (IEEE 488.2)."""
+        ...
+
     def overflow_errors(self) -> None:
         """Fill the error queue until it overflows."""
         ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Floats, States
-from ..array import Bias, PulseOutcome, SimulatedArray, Transistors, Wear
+from ..array import Bias, PulseOutcome, Resolve, SimulatedArray, Transistors, Wear
 from ..array_kernels import NEGLIGIBLE_DAMAGE
 from ..device import Die
 from ..die import Tile, draw_tile
@@ -33,14 +33,21 @@ class DieArray:
         transistors: of a 1T1R array, whose gates a bench of source-measure units holds open; None if passive.
         seed: key of all draws.
         number: number of the array on its die.
+        resolve: whether flips within a pulse change the voltages of that pulse, see `SimulatedArray`.
     """
 
     def __init__(
-        self, tile: Tile, wires: Wires, transistors: Transistors | None, seed: int, number: int
+        self,
+        tile: Tile,
+        wires: Wires,
+        transistors: Transistors | None,
+        seed: int,
+        number: int,
+        resolve: Resolve = "frozen",
     ) -> None:
         self._dynamics = tile.dynamics
         self._seed, self._number = np.uint64(seed), number
-        self._array = SimulatedArray(tile, wires, transistors, seed, number)
+        self._array = SimulatedArray(tile, wires, transistors, seed, number, resolve)
         self._probability = np.empty(self._array.shape)
         self._damage = np.empty(self._array.shape)
         self.holds = 0
@@ -52,6 +59,11 @@ class DieArray:
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self._array.shape
+
+    @property
+    def array(self) -> SimulatedArray:
+        """The array itself, for whoever keeps a chip between two sessions."""
+        return self._array
 
     @property
     def state(self) -> States:
