@@ -15,9 +15,11 @@ from .values import one_of
 
 ALL = "allslots"
 
-OPERATE_TIME = 0.03
-"""Longest time one change takes, break before make and settling included, s. Unverified for each card: 15
-ms for each of opening and closing is assumed."""
+RELAY_TIME = 0.015
+"""Time for relays to open, or to close, and settle, s. Unverified for each card: assumed."""
+
+CALL_TIME = 600e-6
+"""Time of a call (three lines) beside the relays, s. Unverified: assumed."""
 
 CONNECT_RULES = ("BREAK_BEFORE_MAKE", "MAKE_BEFORE_BREAK", "OFF")
 
@@ -42,8 +44,8 @@ class Keithley707B(TspInstrument):
 
     @property
     def operate_time(self) -> float:
-        """See `OPERATE_TIME`."""
-        return OPERATE_TIME
+        """Opening, then closing: twice `RELAY_TIME`."""
+        return 2.0 * RELAY_TIME
 
     def closed(self) -> frozenset[str]:
         """Crosspoints that are closed (`channel.getclose`, which prints `nil` or `1A01;1A07`)."""

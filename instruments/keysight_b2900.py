@@ -15,6 +15,7 @@ from .capabilities import (
     PulseTrain,
     Reading,
     Readings,
+    SourceCosts,
     same_length,
 )
 from .declare import reads
@@ -46,6 +47,12 @@ MOST_STEPS = 2500
 STEP_REST = 50e-6
 """From the end of a static measurement to the next level, s. Unverified: how fast a list can follow."""
 
+SHORTEST_STEP = 100e-6
+"""Shortest period of a list of static levels, s. Unverified."""
+
+COSTS = SourceCosts(call=200e-6, measurement=STEP_REST, in_turn=False, shortest_step=SHORTEST_STEP)
+"""Time of a call and of a measurement beside its integration, s. Unverified: assumed."""
+
 COMPLIANCE_BITS = 6
 """Bits 1 and 2 of the status element: in compliance if either is set (command reference, table 1-2)."""
 
@@ -74,6 +81,7 @@ class KeysightB2900(ScpiInstrument):
         numbers: "ascii" reads measurements as text with 7 digits, "real64" as exact doubles.
     """
 
+    COSTS: ClassVar[SourceCosts] = COSTS
     MODEL: ClassVar[str] = "Keysight B2900"
     IDENTITY: ClassVar[str] = r"(?:Keysight|Agilent) Technologies,\s*B29([01][12])(?:A|B|BL)\b"
 
@@ -127,6 +135,7 @@ class KeysightB2900(ScpiInstrument):
             f"current_limit of channel {channel}", settings.current_limit, able.smallest_limit, most, "A"
         )
         time = in_range(f"integration of channel {channel}", settings.integration, *able.integration, "s")
+        in_range(f"pulse_integration of channel {channel}", settings.within_pulse, *able.integration, "s")
         self._settings.pop(channel, None)
         c = channel
         answers = self.call(
@@ -189,8 +198,11 @@ class KeysightB2900(ScpiInstrument):
         in_range("steps", count, 1, MOST_STEPS, "")
         in_range("settle", settle, 0.0, 100.0, "s")
         slowest = max(self._configured(channel).integration for channel in levels)
-        period = max(stepped(settle + slowest + STEP_REST, 1e-9), 1e-4)
-        shape = {channel: [f":SOUR{channel}:FUNC:SHAP DC"] for channel in levels}
+        period = max(stepped(settle + slowest + STEP_REST, 1e-9), SHORTEST_STEP)
+        shape = {
+            c: [f":SOUR{c}:FUNC:SHAP DC", f":SENS{c}:CURR:APER {number(self._configured(c).integration)}"]
+            for c in levels
+        }
         return self._run(levels, count, shape, period, settle, cycle_output, None)
 
     def set_output(self, channel: str, on: bool) -> None:
@@ -223,7 +235,7 @@ class KeysightB2900(ScpiInstrument):
         width = stepped(width, able.width_resolution)
         in_range("pulses", train.count, 1, able.most_pulses, "")
         in_range("pulse period", train.period, width + able.minimum_rest, 1000.0, "s", "rest between pulses")
-        slowest = max(self._configured(channel).integration for channel in train.levels)
+        slowest = max(self._configured(channel).within_pulse for channel in train.levels)
         wait = in_range(
             "wait between the start of a pulse and its measurement",
             stepped(width - slowest - AFTER, 1e-9), 0.0,
@@ -234,6 +246,7 @@ class KeysightB2900(ScpiInstrument):
                 f":SOUR{c}:FUNC:SHAP PULS",
                 f":SOUR{c}:PULS:DEL {number(PULSE_DELAY)}",
                 f":SOUR{c}:PULS:WIDT {number(width)}",
+                f":SENS{c}:CURR:APER {number(self._configured(c).within_pulse)}",
             ]
             for c in train.levels
         }
