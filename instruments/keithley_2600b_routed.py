@@ -158,7 +158,7 @@ class RoutedKeithley2600B(Keithley2600B):
         )
         duration = count * ways * (4.0 * time + settle + RELAY_TIME + 0.01)
         block = 8 * count * ways if self._numbers == "real64" else 0
-        lines, data = self.call([command], timeout=duration + 2.0, block=block)
+        lines, data = self.call([command], timeout=duration + self._link.timeout, block=block)
         self._refuse_relays(lines)
         values = doubles(data) if data is not None else self._parsed(command, lines.pop(0), floats)
         if len(values) != count * ways or len(lines) != 1 or not lines[0].startswith("mtjloop limited\t"):
