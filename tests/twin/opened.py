@@ -10,6 +10,21 @@ from mtjloop.drivers.emulated import Served, TwinBench, serve_bench
 
 from .benches import bench_text, described
 
+_ADDRESSES = {"smu": "TCPIP0::192.0.2.1::5025::SOCKET", "matrix": "TCPIP0::192.0.2.2::5025::SOCKET"}
+
+
+def addressed(text: str, served: Served, timeout: float = 60.0) -> BenchDescription:
+    """A bench file of `benches` that leads to its twin.
+
+    Args:
+        text: of the bench file.
+        served: its twin.
+        timeout: for a reply, s; long because the first pulse of a process waits for compilers.
+    """
+    for name, address in _ADDRESSES.items():
+        text = text.replace(f'"{address}"', f'"{served.resource(name)}", timeout: {timeout:g} s')
+    return described(text)
+
 
 class OpenedTwin(AbstractContextManager["OpenedTwin"]):
     """A bench of one source-measure unit and a 707B around a die of 6 x 5, served without noise and opened.
@@ -22,7 +37,7 @@ class OpenedTwin(AbstractContextManager["OpenedTwin"]):
     Args:
         model: of the source-measure unit.
         link: whether it has the matrix on its TSP-Link.
-        timeout: for a reply, s; long because the first pulse of a process waits for compilers.
+        timeout: for a reply, s.
         seed: of the die.
         change: old and new text of the bench file.
     """
@@ -41,12 +56,7 @@ class OpenedTwin(AbstractContextManager["OpenedTwin"]):
         if not link:
             text = text.replace("tsp_link: [smu, matrix]", "tsp_link: []")
         self.served: Served = self._stack.enter_context(serve_bench(described(text), seed, noise=False))
-        for name, old in (
-            ("smu", "TCPIP0::192.0.2.1::5025::SOCKET"),
-            ("matrix", "TCPIP0::192.0.2.2::5025::SOCKET"),
-        ):
-            text = text.replace(f'"{old}"', f'"{self.served.resource(name)}", timeout: {timeout:g} s')
-        self.description: BenchDescription = described(text)
+        self.description = addressed(text, self.served, timeout)
         try:
             self.bench: Bench = self._stack.enter_context(open_bench(self.description))
         except BaseException:
@@ -62,6 +72,12 @@ class OpenedTwin(AbstractContextManager["OpenedTwin"]):
     def crossbar(self) -> Crossbar:
         """The guarded crossbar."""
         return self.bench.crossbars[0]
+
+    def wait_at_most(self, timeout: float) -> None:
+        """Shorten the wait for a reply, s, now that compilers have done their work."""
+        instruments = self.crossbar._crossbar._instruments  # type: ignore[attr-defined]
+        for one in (*instruments.sources.values(), *instruments.matrices.values()):
+            one.link._timeout = timeout
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
