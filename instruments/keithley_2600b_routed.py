@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from ..errors import IdentityError, InstrumentError
 from .capabilities import PulseTrain, Readings, RoutedReadings, RoutedReads
-from .keithley_2600b import MOST_STEPS, Keithley2600B
+from .keithley_2600b import Keithley2600B
 from .link import Link
 from .values import doubles, floats, in_range, number
 

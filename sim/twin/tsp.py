@@ -36,6 +36,7 @@ class TspInstrument:
         self.bench, self.name, self.identity = bench, name, identity
         self.errors = ErrorQueue()
         self.root = Group()
+        self._node: Group | None = None
         self.machine = LuaMachine(self.errors.put, self.emit)
         self.standard_enable = 0
         self._standard_events = 0
@@ -102,6 +103,19 @@ class TspInstrument:
     def reset(self) -> None:
         """Bring every setting back to its default."""
         self.root.reset()
+
+    @property
+    def node(self) -> Group:
+        """The instrument as a node of the TSP-Link: its whole tree, and what `localnode` holds."""
+        if self._node is None:
+            local = self.root.objects["localnode"]
+            self._node = Group()
+            if isinstance(local, Group):
+                self._node.getters.update(local.getters)
+                self._node.setters.update(local.setters)
+                self._node.objects.update(local.objects)
+            self._node.objects.update(self.root.objects)
+        return self._node
 
     def busy(self) -> bool:
         """Whether an operation is running in the background."""
