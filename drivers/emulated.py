@@ -54,6 +54,7 @@ def serve_bench(
     protocol: Protocol | Mapping[str, Protocol] = "socket",
     realtime: bool = False,
     noise: bool = True,
+    first_port: int = 0,
 ) -> Iterator[Served]:
     """Serve the twin of a bench until the end of the block; a chip with a memory file is stored then.
 
@@ -63,9 +64,10 @@ def serve_bench(
         protocol: of all instruments, or of each by its name.
         realtime: whether time passes by the wall clock.
         noise: whether readings have noise and resolution.
+        first_port: TCP port of the first instrument, the others follow; 0 takes free ones.
 
     Raises:
-        ConfigurationError: see `emulated_bench`; or the system has no pseudo-terminals.
+        ConfigurationError: see `emulated_bench`; or a port is taken, or the system has no pseudo-terminals.
     """
     bench = emulated_bench(description, seed, realtime=realtime, noise=noise)
     memory = _memory(description, seed, bench)
@@ -74,7 +76,7 @@ def serve_bench(
     try:
         with contextlib.ExitStack() as stack:
             try:
-                served = stack.enter_context(serve(bench, protocol=protocol))
+                served = stack.enter_context(serve(bench, protocol=protocol, first_port=first_port))
             except (ValueError, OSError) as error:
                 raise ConfigurationError(f"{description.path}: cannot be served: {error}") from None
             yield served

@@ -82,8 +82,8 @@ class _Session:
 class HislipServer(Listener):
     """An instrument over HiSLIP."""
 
-    def __init__(self, endpoint: Endpoint, stop: threading.Event) -> None:
-        super().__init__(endpoint, stop)
+    def __init__(self, endpoint: Endpoint, stop: threading.Event, port: int = 0) -> None:
+        super().__init__(endpoint, stop, port)
         self._numbers = itertools.count(1)
         self._sessions: dict[int, _Session] = {}
 

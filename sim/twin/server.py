@@ -43,7 +43,11 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-    bench: Bench, serial: tuple[str, ...] = (), *, protocol: Protocol | Mapping[str, Protocol] = "socket"
+    bench: Bench,
+    serial: tuple[str, ...] = (),
+    *,
+    protocol: Protocol | Mapping[str, Protocol] = "socket",
+    first_port: int = 0,
 ) -> Iterator[Served]:
     """Serve every instrument of a bench until the end of the block.
 
@@ -51,8 +55,10 @@ def serve(
         bench: with its instruments.
         serial: names of the instruments to serve on a pseudo-terminal (POSIX) whatever `protocol` says.
         protocol: of all instruments, or of each by its name (`socket` for those not named).
+        first_port: TCP port of the first instrument, the others follow; 0 takes free ones.
 
     Raises:
+        OSError: a port is taken.
         ValueError: a protocol is not known, or pseudo-terminals do not exist on this system.
     """
     chosen: dict[str, Protocol] = {
@@ -64,8 +70,9 @@ def serve(
     stop = threading.Event()
     servers: dict[str, Server] = {}
     try:
-        for name, endpoint in endpoints.items():
-            servers[name] = _server(chosen[name], endpoint, stop)
+        for number, (name, endpoint) in enumerate(endpoints.items()):
+            port = first_port + number if first_port else 0
+            servers[name] = _server(chosen[name], endpoint, stop, port)
             servers[name].start()
         yield Served(bench, {name: server.address for name, server in servers.items()}, endpoints)
     finally:
@@ -81,14 +88,14 @@ def endpoint_of(bench: Bench, name: str) -> Endpoint:
     return Endpoint(bench, emulator, emulator.stick if isinstance(emulator, Keithley707B) else None)
 
 
-def _server(protocol: Protocol, endpoint: Endpoint, stop: threading.Event) -> Server:
+def _server(protocol: Protocol, endpoint: Endpoint, stop: threading.Event, port: int) -> Server:
     match protocol:
         case "socket":
-            return SocketServer(endpoint, stop)
+            return SocketServer(endpoint, stop, port)
         case "hislip":
-            return HislipServer(endpoint, stop)
+            return HislipServer(endpoint, stop, port)
         case "vxi11":
-            return Vxi11Server(endpoint, stop)
+            return Vxi11Server(endpoint, stop, port)
         case "serial":
             if not hasattr(os, "openpty"):
                 raise ValueError("this system has no pseudo-terminals; serve over a socket instead")

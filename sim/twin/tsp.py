@@ -36,7 +36,6 @@ class TspInstrument:
         self.bench, self.name, self.identity = bench, name, identity
         self.errors = ErrorQueue()
         self.root = Group()
-        self._node: Group | None = None
         self.machine = LuaMachine(self.errors.put, self.emit)
         self.standard_enable = 0
         self._standard_events = 0
@@ -59,6 +58,7 @@ class TspInstrument:
             "*TRG": self._trigger,
         }
         self.request_enable = 0
+        self._node: Group | None = None
         bench.add(self)
 
     def receive(self, message: bytes) -> bytes:
@@ -69,6 +69,15 @@ class TspInstrument:
         replies = b"".join(self._output)
         self._output.clear()
         return replies
+
+    def as_node(self) -> Group:
+        """The tree as other nodes of a TSP-Link see it: `node[n].model` beside all tables."""
+        if self._node is None:
+            self._node = Group()
+            self._node.objects.update(self.root.objects)
+            one = self.identity
+            self._node.constants(model=one.model, serialno=one.serial, revision=one.firmware)
+        return self._node
 
     def emit(self, line: str) -> None:
         """Put a line into the output queue."""
@@ -103,19 +112,6 @@ class TspInstrument:
     def reset(self) -> None:
         """Bring every setting back to its default."""
         self.root.reset()
-
-    @property
-    def node(self) -> Group:
-        """The instrument as a node of the TSP-Link: its whole tree, and what `localnode` holds."""
-        if self._node is None:
-            local = self.root.objects["localnode"]
-            self._node = Group()
-            if isinstance(local, Group):
-                self._node.getters.update(local.getters)
-                self._node.setters.update(local.setters)
-                self._node.objects.update(local.objects)
-            self._node.objects.update(self.root.objects)
-        return self._node
 
     def busy(self) -> bool:
         """Whether an operation is running in the background."""
@@ -156,7 +152,7 @@ class TspInstrument:
             else:
                 self._script.append(line)
             return
-        if not word:
+        if not word or word == "abort":  # nothing runs between two messages, so nothing is aborted
             return
         first, _, rest = word.partition(" ")
         if first in ("loadscript", "loadandrunscript"):

@@ -140,8 +140,8 @@ class _Link:
 class Vxi11Server(Listener):
     """An instrument over VXI-11."""
 
-    def __init__(self, endpoint: Endpoint, stop: threading.Event) -> None:
-        super().__init__(endpoint, stop)
+    def __init__(self, endpoint: Endpoint, stop: threading.Event, port: int = 0) -> None:
+        super().__init__(endpoint, stop, port)
         self._numbers = itertools.count(1)
         self._links: dict[int, _Link] = {}
         self._locked: int | None = None
