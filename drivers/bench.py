@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -109,6 +110,8 @@ class OperationSection(Section):
 
     read_voltage: PositiveVoltage = 0.1
     read_repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    read_encoding: Literal["auto", "analog", "bit-serial"] = "auto"
+    read_bits: Annotated[int, Field(ge=1, le=16)] = 6
     pulse_width: PositiveDuration = 100e-6
     search_from: PositiveVoltage = 0.1
     search_to: PositiveVoltage = 0.6
@@ -275,20 +278,33 @@ def _shapes(shapes: list[tuple[int, int]]) -> str:
 class Bench:
     """An open bench: guarded crossbars, one a tile. Leaving the context makes every crossbar safe."""
 
-    def __init__(self, name: str, crossbars: tuple[Crossbar, ...], memory: ChipMemory | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        crossbars: tuple[Crossbar, ...],
+        memory: ChipMemory | None = None,
+        close: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
         self.crossbars = crossbars
-        self._memory = memory
+        self._memory, self._close = memory, close
+        self._left: SafeState | None = None
 
     def safe(self) -> SafeState:
-        """Make every crossbar safe, whatever the others say; proven only if each one proved it."""
+        """Make every crossbar safe, whatever the others say; proven only if each one proved it.
+
+        After the bench was closed: how it was left.
+        """
+        if self._left is not None:
+            return self._left
         states = []
         for number, crossbar in enumerate(self.crossbars):
             try:
                 states.append(crossbar.safe())
             except Exception as error:  # noqa: BLE001 - the other crossbars must be made safe all the same
                 states.append(SafeState(False, f"crossbar {number}: {type(error).__name__}: {error}"))
-        return SafeState(all(state.proven for state in states), "; ".join({state.detail for state in states}))
+        details = dict.fromkeys(state.detail for state in states)
+        return SafeState(all(state.proven for state in states), "; ".join(details))
 
     def __enter__(self) -> "Bench":
         return self
@@ -297,7 +313,10 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.safe()
+            left = self.safe()
+            if self._close is not None:
+                self._close()
+                self._left = left
         finally:
             if self._memory is not None:
                 self._memory.store()
@@ -322,16 +341,38 @@ def tile_views(description: BenchDescription, seed: int = 0) -> tuple[TileView, 
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
 
 
-def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
+def open_bench(description: BenchDescription, seed: int = 0, transcript: Path | None = None) -> Bench:
     """Open the bench that a file describes.
 
     Args:
         description: from `read_bench_file`.
         seed: draws the simulated die where the file does not fix `simulated.seed`.
+        transcript: file for every byte to and from instruments; None keeps none.
 
     Raises:
-        ConfigurationError: a stored chip does not belong to this die.
+        ConfigurationError: a stored chip does not belong to this die; wires lead to no usable crossbar.
+        LinkError, InstrumentError, ReadbackError: instruments are absent, others, or not proven off.
     """
+    if description.content.backend == "smu":
+        return _open_smu_bench(description, transcript)
+    return _open_simulated_bench(description, seed)
+
+
+def _open_smu_bench(description: BenchDescription, transcript: Path | None) -> Bench:
+    from .smu_bench import open_smu  # the VISA library takes a while to import
+
+    content, wiring = description.content, description.wiring
+    if content.smu is None:
+        raise ConfigurationError(f"{description.path}: smu: this key is missing")
+    limits = Limits(**dict(content.limits))
+    try:
+        instruments, crossbars = open_smu(content.smu, limits, wiring, transcript)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{description.path}: {error}") from None
+    return Bench(content.name, tuple(Guard(one, limits) for one in crossbars), close=instruments.close)
+
+
+def _open_simulated_bench(description: BenchDescription, seed: int) -> Bench:
     content = description.content
     section = content.simulated
     if section is None:

@@ -98,6 +98,15 @@ class Wiring:
         on_rows = (channel for channel in self.matrix_rows.values() if channel is not None)
         return tuple(dict.fromkeys([*on_rows, *straight]))
 
+    @property
+    def routed(self) -> str | None:
+        """The source whose scripts can switch all relays: the only one, linked with the only matrix."""
+        (source, *more), matrices = self.sources or ("",), self.matrices
+        straight = any(isinstance(line, Channel) for tile in self.tiles for line in tile.lines)
+        if more or straight or len(matrices) != 1 or not {source, *matrices} <= set(self.tsp_link):
+            return None
+        return source
+
     def row_of(self, matrix: str, channel: Channel | None) -> str | None:
         """The row of a matrix that a channel, or ground (None), is wired to; None if it is on no row."""
         for (name, row), wired in self.matrix_rows.items():

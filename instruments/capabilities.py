@@ -36,6 +36,8 @@ class ChannelLimits:
         largest_limit: largest current limit on the smallest voltage range, A.
         integration: shortest and longest integration time of a measurement, s.
         steps: most levels in one `source_and_measure`.
+        noise: standard deviation of a current integrated for 1 s, in parts of its range; it falls with the
+            square root of the integration time.
     """
 
     voltage_ranges: tuple[float, ...]
@@ -45,6 +47,7 @@ class ChannelLimits:
     largest_limit: float
     integration: tuple[float, float]
     steps: int
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -202,12 +205,14 @@ class SourceCosts:
         measurement: one measurement beside its integration, s.
         in_turn: whether channels are measured one after another instead of together.
         shortest_step: of a list of static levels, s.
+        before_pulses: from the start of a train to its first pulse, s.
     """
 
     call: float
     measurement: float
     in_turn: bool
     shortest_step: float = 0.0
+    before_pulses: float = 0.0
 
 
 def same_length(levels: Mapping[str, Sequence[float]]) -> int:

@@ -46,6 +46,9 @@ SHORTEST_WAIT = 10e-6
 RESOLUTION = 5e-6
 """Step of the voltage source on its smallest range, V. Unverified: from memory of the data sheet."""
 
+NOISE = 1.5e-7
+"""Noise of a current over 1 s in parts of its range: 1e-6 in one cycle of the mains. Unverified: assumed."""
+
 MOST_STEPS = 1000
 """Most levels in one call. Unverified: the length of line and the memory that hold them."""
 
@@ -93,6 +96,9 @@ class Keithley2600B(TspInstrument):
     """
 
     COSTS: ClassVar[SourceCosts] = COSTS
+    PULSES: ClassVar[PulseLimits] = PulseLimits(
+        MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS
+    )
     MODEL: ClassVar[str] = "Keithley Series 2600B"
     IDENTITY: ClassVar[str] = r"Keithley Instruments.*Model (26(?:0[124]|1[124]|3[456])B)\b"
 
@@ -131,12 +137,12 @@ class Keithley2600B(TspInstrument):
         self._smu(channel)
         _, volts, amperes, most = MODELS[self.model]
         integration = (0.001 / self._mains, 25.0 / self._mains)
-        return ChannelLimits(volts, RESOLUTION, amperes, SMALLEST_LIMIT, most, integration, MOST_STEPS)
+        return ChannelLimits(volts, RESOLUTION, amperes, SMALLEST_LIMIT, most, integration, MOST_STEPS, NOISE)
 
     @property
     def pulse_limits(self) -> PulseLimits:
         """What trains the trigger model gives; see the constants of this module."""
-        return PulseLimits(MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS)
+        return self.PULSES
 
     # Static source and measure.
 
@@ -394,8 +400,8 @@ class Keithley2600B(TspInstrument):
         """Raise if a script found relays in its way and switched nothing on."""
         if lines and lines[0].startswith("mtjloop relays"):
             raise ReadbackError(
-                f"{self._link.resource} switched nothing on: {lines[0].partition(chr(9))[2]}; keep the sources "
-                "off and look for a stuck relay or a forbidden crosspoint"
+                f"{self._link.resource} switched nothing on: {lines[0].partition(chr(9))[2]}; keep the "
+                "sources off and look for a stuck relay or a forbidden crosspoint"
             )
 
     def _list(self, channel: str, levels: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from ..errors import IdentityError, InstrumentError
 from .capabilities import PulseTrain, Readings, RoutedReadings, RoutedReads
-from .keithley_2600b import MOST_STEPS, Keithley2600B
+from .keithley_2600b import Keithley2600B
 from .link import Link
 from .values import doubles, floats, in_range, number
 
@@ -153,7 +153,8 @@ class RoutedKeithley2600B(Keithley2600B):
         sensed = ", ".join(map(_quoted, reads.sensed))
         command = (
             f"mtjloop_routed_reads({self._matrix()}, {self._smu(reads.drive)}, {self._smu(reads.meter)}, "
-            f"{{{levels}}}, {{{driven}}}, {count}, {{{sensed}}}, {ways}, {number(settle)}, {self._nplc(time)})"
+            f"{{{levels}}}, {{{driven}}}, {count}, {{{sensed}}}, {ways}, {number(settle)}, "
+            f"{self._nplc(time)})"
         )
         duration = count * ways * (4.0 * time + settle + RELAY_TIME + 0.01)
         block = 8 * count * ways if self._numbers == "real64" else 0

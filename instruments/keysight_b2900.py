@@ -44,13 +44,22 @@ AFTER = 10e-6
 MOST_STEPS = 2500
 """Longest list. Unverified: from memory of the data sheet."""
 
+NOISE = 1.5e-7
+"""Noise of a current over 1 s in parts of its range: 1e-6 in one cycle of the mains. Unverified: assumed."""
+
 STEP_REST = 50e-6
 """From the end of a static measurement to the next level, s. Unverified: how fast a list can follow."""
 
 SHORTEST_STEP = 100e-6
 """Shortest period of a list of static levels, s. Unverified."""
 
-COSTS = SourceCosts(call=200e-6, measurement=STEP_REST, in_turn=False, shortest_step=SHORTEST_STEP)
+COSTS = SourceCosts(
+    call=200e-6,
+    measurement=STEP_REST,
+    in_turn=False,
+    shortest_step=SHORTEST_STEP,
+    before_pulses=PULSE_DELAY,
+)
 """Time of a call and of a measurement beside its integration, s. Unverified: assumed."""
 
 COMPLIANCE_BITS = 6
@@ -82,6 +91,9 @@ class KeysightB2900(ScpiInstrument):
     """
 
     COSTS: ClassVar[SourceCosts] = COSTS
+    PULSES: ClassVar[PulseLimits] = PulseLimits(
+        MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS
+    )
     MODEL: ClassVar[str] = "Keysight B2900"
     IDENTITY: ClassVar[str] = r"(?:Keysight|Agilent) Technologies,\s*B29([01][12])(?:A|B|BL)\b"
 
@@ -107,13 +119,20 @@ class KeysightB2900(ScpiInstrument):
         fine = self._match[1].startswith("1")
         amperes = LOW_CURRENT_RANGES if fine else CURRENT_RANGES
         return ChannelLimits(
-            VOLTAGE_RANGES, 1e-7 if fine else 1e-6, amperes, SMALLEST_LIMIT, 1.515, (2e-5, 2.0), MOST_STEPS
+            VOLTAGE_RANGES,
+            1e-7 if fine else 1e-6,
+            amperes,
+            SMALLEST_LIMIT,
+            1.515,
+            (2e-5, 2.0),
+            MOST_STEPS,
+            NOISE,
         )
 
     @property
     def pulse_limits(self) -> PulseLimits:
         """What trains can be given; see the constants of this module."""
-        return PulseLimits(MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS)
+        return self.PULSES
 
     # Static source and measure.
 

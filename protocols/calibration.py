@@ -98,9 +98,11 @@ def calibrate(
         task: name shown with the progress.
 
     Raises:
+        ConfigurationError: the bench cannot bias unselected lines as asked; nothing was sent.
         ProtocolError: no cell switches up to `pulse.search_to`.
         StoppedError: the monitor asked to stop.
     """
+    pulse.check(crossbar.capabilities)
     steps, enough = _ramp(crossbar, read, pulse, monitor, task)
     levels = levels_from_maps(enough.after_set, enough.after_reset)
     to_ap = _curve(steps, levels, [(s.start, s.after_reset, 1) for s in steps])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mtjloop.drivers.checks import check_bias, check_pulse
 from mtjloop.drivers.contract import Applied, Bias, Capabilities, Pulse, Reading, SafeState, Timing
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,7 @@ class IdealCrossbar:
         self.rng = np.random.default_rng(self.seed)
         self.state = self.rng.integers(0, 2, (self.rows, self.columns))
         self.pulses: list[Pulse] = []
+        self.reads = 0
         self._stick()
 
     @property
@@ -68,6 +70,7 @@ class IdealCrossbar:
         return float(1.0 - 2.0 ** -((abs(volts) / self.median_voltage) ** 20))
 
     def apply(self, pulse: Pulse) -> Applied:
+        check_pulse(pulse, self.capabilities)
         self.pulses.append(pulse)
         volts = np.nan_to_num(pulse.rows)[:, None] - np.nan_to_num(pulse.columns)
         for _ in range(pulse.repeat):
@@ -79,6 +82,8 @@ class IdealCrossbar:
         return Applied(float(np.max(pulse.width)), 1e-4, energy=1e-9)
 
     def read(self, bias: Bias) -> Reading:
+        check_bias(bias, self.capabilities)
+        self.reads += len(np.atleast_2d(bias.levels))
         g = self.conductance if bias.orientation == "forward" else self.conductance.T
         return Reading(bias.levels @ g, 0.0, 1e-5)
 

@@ -266,7 +266,8 @@ def test_doubles_come_back_exactly() -> None:
     bench.configure()
     values = [0.1 + 0.2, 1 / 3, 64.0]
     bench.call(
-        ["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0001, {0.001}, true)"], b"#0" + struct.pack("<3d", *values) + b"\n"
+        ["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0001, {0.001}, true)"],
+        b"#0" + struct.pack("<3d", *values) + b"\n",
     )
     got = bench.smu.source_and_measure({"a": [0.1]}, 1e-4)
     assert (got.currents["a"], got.voltages["a"], got.compliance["a"]) == ((0.1 + 0.2,), (1 / 3,), (True,))
