@@ -117,6 +117,21 @@ def calibrate(
     )
 
 
+def find_levels(
+    crossbar: Crossbar, read: ReadSettings, pulse: PulseSettings, monitor: Monitor, task: str
+) -> CellLevels:
+    """The two resistances of every cell, and which cells are stuck, by a ramp from below as in `calibrate`.
+
+    All cells are pulsed, so whatever the chip held is gone afterwards.
+
+    Raises:
+        ProtocolError: most cells do not switch up to `pulse.search_to`.
+        StoppedError: the monitor asked to stop.
+    """
+    _, enough = _ramp(crossbar, read, pulse, monitor, task)
+    return levels_from_maps(enough.after_set, enough.after_reset)
+
+
 def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:
     """Pulse every cell once, row by row; only the cells of that row see a voltage.
 
