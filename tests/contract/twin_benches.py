@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mtjloop.drivers.bench import Bench, BenchDescription, BenchFile, open_bench
+from mtjloop.drivers.qualification import check_passively
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.sim.twin.bench import Bench as TwinBench
 from mtjloop.sim.twin.die_array import DieArray, draw_array
@@ -66,7 +67,9 @@ smu:
             Path("bench.yaml"), text, parse_yaml(text, "bench.yaml", BenchFile)
         )
         try:
+            checked = check_passively(self.description).qualification
             self.bench: Bench = self._stack.enter_context(open_bench(self.description))
+            self.bench.arm(checked)
         except BaseException:
             self._stack.close()
             raise
