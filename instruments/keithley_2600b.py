@@ -367,7 +367,7 @@ class Keithley2600B(TspInstrument):
         )
         fields = 3 * len(names)
         block = 8 * fields * count if self._numbers == "real64" else 0
-        lines, data = self.call([command], timeout=duration + 2.0, block=block)
+        lines, data = self.call([command], timeout=duration + self._link.timeout, block=block)
         if data is not None and not lines:
             values = doubles(data)
         elif len(lines) == 1 and not lines[0].startswith("mtjloop "):

@@ -106,11 +106,16 @@ class RoutedKeithley2600B(Keithley2600B):
 
         Raises:
             IdentityError: another instrument, or none, is at this node.
-            InstrumentError: the link cannot be brought up.
         """
-        if self.ask("print(tsplink.state)", str) != "online":
-            self.call(["tsplink.reset()"], timeout=10.0)
-        (found,), _ = self.call([f"print(node[{node}].model, node[{node}].serialno)"])
+        try:
+            if self.ask("print(tsplink.state)", str) != "online":
+                self.call(["tsplink.reset()"], timeout=10.0)
+            (found,), _ = self.call([f"print(node[{node}].model, node[{node}].serialno)"])
+        except InstrumentError as error:
+            raise IdentityError(
+                f"nothing answers as node {node} of the TSP-Link of {self._link.resource} ({error}); check "
+                "the cable and the node numbers, or take tsp_link out of the bench file"
+            ) from error
         model, _, serial = found.partition("\t")
         if model not in matrix.identity or serial.strip() not in matrix.identity:
             raise IdentityError(
@@ -158,7 +163,7 @@ class RoutedKeithley2600B(Keithley2600B):
         )
         duration = count * ways * (4.0 * time + settle + RELAY_TIME + 0.01)
         block = 8 * count * ways if self._numbers == "real64" else 0
-        lines, data = self.call([command], timeout=duration + 2.0, block=block)
+        lines, data = self.call([command], timeout=duration + self._link.timeout, block=block)
         self._refuse_relays(lines)
         values = doubles(data) if data is not None else self._parsed(command, lines.pop(0), floats)
         if len(values) != count * ways or len(lines) != 1 or not lines[0].startswith("mtjloop limited\t"):

@@ -204,7 +204,9 @@ class KeysightB2900(ScpiInstrument):
         """One measurement at the present level (`:MEAS?` with voltage, current and status)."""
         self._configured(channel)
         values = self._fetch(
-            [f":MEAS? (@{channel})"], len(ELEMENTS), 2.0 + 2.0 * self._configured(channel).integration
+            [f":MEAS? (@{channel})"],
+            len(ELEMENTS),
+            self._link.timeout + 2.0 * self._configured(channel).integration,
         )
         (volts,), (current,), (status,) = values[0::3], values[1::3], values[2::3]
         return Reading(current, None if _absent(volts) else volts, bool(int(status) & COMPLIANCE_BITS))
@@ -348,7 +350,7 @@ class KeysightB2900(ScpiInstrument):
         for c in names:
             commands += [f":SOUR{c}:VOLT 0", f":SOUR{c}:VOLT:MODE FIX", f":SOUR{c}:FUNC:SHAP DC"]
         fields = len(ELEMENTS) * len(names)
-        values = self._fetch(commands, fields * count, count * period + 3.0)
+        values = self._fetch(commands, fields * count, count * period + self._link.timeout)
         currents = {c: tuple(values[3 * k + 1 :: fields]) for k, c in enumerate(names)}
         if any(_absent(one) for measured in currents.values() for one in measured):
             raise InstrumentError(0, "measurements are missing", "read the chip before going on")

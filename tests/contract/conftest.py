@@ -10,7 +10,8 @@ from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.contract import Crossbar
 from mtjloop.drivers.yaml_file import parse_yaml
 
-from .twin_benches import LIMITS, ServedBench
+from ..twin.benches import LIMITS
+from ..twin.opened import OpenedTwin
 
 PASSIVE = "  die: {tiles: [{rows: 6, columns: 5}]}\n"
 
@@ -28,10 +29,10 @@ def simulated(extra: str) -> Opened:
 @contextmanager
 def instruments(model: str, *, link: bool = False) -> Iterator[Crossbar]:
     """Real drivers over real PyVISA, and emulated instruments at the other end of the sockets."""
-    with ServedBench(model, link=link) as served:
-        yield served.bench.crossbars[0]
-        assert served.twin.hot_switches == 0
-        assert not served.twin.warnings
+    with OpenedTwin(model, link=link) as opened:
+        yield opened.crossbar
+        assert opened.twin.hot_switches == 0
+        assert not opened.twin.warnings
 
 
 BACKENDS: dict[str, Callable[[], Opened]] = {
