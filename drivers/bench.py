@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
+from .arming import Arming, BenchState, Qualification, text_hash
 from .chip_memory import ChipMemory
 from .contract import Crossbar, SafeState, Timing
 from .die_file import DieSection
@@ -284,11 +285,37 @@ class Bench:
         crossbars: tuple[Crossbar, ...],
         memory: ChipMemory | None = None,
         close: Callable[[], None] | None = None,
+        arming: Arming | None = None,
+        text: str = "",
     ) -> None:
         self.name = name
         self.crossbars = crossbars
         self._memory, self._close = memory, close
+        self._arming = Arming.simulated() if arming is None else arming
+        self._text = text
         self._left: SafeState | None = None
+
+    @property
+    def state(self) -> BenchState:
+        """Where the bench stands."""
+        return self._arming.state
+
+    @property
+    def identities(self) -> Mapping[str, str]:
+        """What each instrument answered to `*IDN?`, by name; none on a simulated bench."""
+        return self._arming.identities
+
+    def arm(self, checked: Qualification) -> None:
+        """Let the die be energised, on the strength of a passive check of this very bench.
+
+        Args:
+            checked: by `check_passively`.
+
+        Raises:
+            NotArmedError: the check failed, or was of another bench file or other instruments.
+        """
+        self._arming.verify(checked, text_hash(self._text))
+        self._arming.arm()
 
     def safe(self) -> SafeState:
         """Make every crossbar safe, whatever the others say; proven only if each one proved it.
@@ -317,6 +344,7 @@ class Bench:
             if self._close is not None:
                 self._close()
                 self._left = left
+                self._arming.disconnect()
         finally:
             if self._memory is not None:
                 self._memory.store()
@@ -342,7 +370,7 @@ def tile_views(description: BenchDescription, seed: int = 0) -> tuple[TileView, 
 
 
 def open_bench(description: BenchDescription, seed: int = 0, transcript: Path | None = None) -> Bench:
-    """Open the bench that a file describes.
+    """Open the bench that a file describes. One of instruments must be armed before it can be used.
 
     Args:
         description: from `read_bench_file`.
@@ -369,7 +397,10 @@ def _open_smu_bench(description: BenchDescription, transcript: Path | None) -> B
         instruments, crossbars = open_smu(content.smu, limits, wiring, transcript)
     except ConfigurationError as error:
         raise ConfigurationError(f"{description.path}: {error}") from None
-    return Bench(content.name, tuple(Guard(one, limits) for one in crossbars), close=instruments.close)
+    arming = Arming()
+    arming.connect(instruments.identities)
+    guarded = tuple(Guard(one, limits, arming) for one in crossbars)
+    return Bench(content.name, guarded, close=instruments.close, arming=arming, text=description.text)
 
 
 def _open_simulated_bench(description: BenchDescription, seed: int) -> Bench:
@@ -400,7 +431,8 @@ def _open_simulated_bench(description: BenchDescription, seed: int) -> Bench:
     if section.memory is not None:
         memory = ChipMemory(description.path.parent / section.memory, die_key(section, die_seed), tiles)
         memory.recall()
-    return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
+    arming = Arming.simulated()
+    return Bench(content.name, tuple(Guard(tile, limits, arming) for tile in tiles), memory, arming=arming)
 
 
 def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:

@@ -50,6 +50,7 @@ class SmuInstruments:
     Attributes:
         sources: source-measure units by name.
         matrices: switch matrices by name.
+        identities: what each answered to `*IDN?`.
         routed: the source whose scripts switch the relays, if there is one.
         close: gives up all links.
         closed: relays closed, as last read back; None if unknown.
@@ -58,6 +59,7 @@ class SmuInstruments:
 
     sources: Mapping[str, Source]
     matrices: Mapping[str, SwitchMatrix]
+    identities: Mapping[str, str]
     routed: RoutedSource | None
     close: Callable[[], None]
     closed: frozenset[Point] | None = frozenset()
@@ -226,7 +228,8 @@ def _attach(
             case "keithley-3706a":
                 matrices[name] = Keithley3706A(link)
     _check_channels(wiring, sources)
-    return SmuInstruments(sources, matrices, routed, close)
+    identities = {name: link.identity for name, link in links.items()}
+    return SmuInstruments(sources, matrices, identities, routed, close)
 
 
 def _numbers(one: InstrumentSection, default: Literal["ascii", "real64"]) -> Literal["ascii", "real64"]:

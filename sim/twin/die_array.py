@@ -240,3 +240,17 @@ def draw_array(
     """
     tile = draw_tile(die or Die(), rows, columns, seed, number)
     return DieArray(tile, wires or Wires(1.0, 1.0, 5.0, 5.0), transistors, seed, number)
+
+
+def warm_up(resolve: Resolve = "frozen") -> None:
+    """Compile all that an array needs, on a throwaway one.
+
+    The first call of a kernel after an installation compiles it for seconds: longer than a client waits for
+    a reply.
+    """
+    array = DieArray(draw_tile(Die(), 2, 2, 0, 0), Wires(1.0, 1.0, 5.0, 5.0), None, 0, 0, resolve)
+    rows, columns = np.array([0.4, np.nan]), np.array([0.0, -0.4])
+    for levels in (rows, np.array([0.4, 0.0])):
+        array.currents(levels, columns)
+        array.hold(levels, columns, 1e-3)
+        array.pulse(levels, columns, 1e-3)

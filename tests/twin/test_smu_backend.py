@@ -22,7 +22,7 @@ from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
 
 from .benches import bench_text, described
-from .opened import OpenedTwin, addressed
+from .opened import OpenedTwin, addressed, open_armed
 
 BENCHES = {
     "2600B": {"model": "keithley-2600b", "link": False},
@@ -71,7 +71,7 @@ def test_a_sign_phase_is_one_round_trip_to_each_instrument(name: str, tmp_path: 
     transcript = tmp_path / "bytes.jsonl"
     with (
         serve_bench(described(text), 3, noise=False) as served,
-        open_bench(addressed(text, served), transcript=transcript) as bench,
+        open_armed(addressed(text, served), transcript) as bench,
     ):
         before = sent(transcript)
         for phase in range(4):
@@ -87,7 +87,7 @@ def test_a_linked_bench_reads_a_sequence_in_one_round_trip(tmp_path: Path) -> No
     text = bench_text()
     with (
         serve_bench(described(text), 3, noise=False) as served,
-        open_bench(addressed(text, served), transcript=transcript) as bench,
+        open_armed(addressed(text, served), transcript) as bench,
     ):
         before = sent(transcript)
         bench.crossbars[0].read(Bias(np.eye(6) * 0.1))
