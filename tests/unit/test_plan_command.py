@@ -21,7 +21,7 @@ def planned(bench: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lab() -> dict[str, Any]:
-    return planned(WINE / "lab.yaml")
+    return planned(WINE / "bench-2600b-707b.yaml")
 
 
 def test_every_operation_of_every_layer_is_costed(lab: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
 
 
 def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
-    text = (WINE / "lab.yaml").read_text(encoding="utf-8")
+    text = (WINE / "bench-2600b-707b.yaml").read_text(encoding="utf-8")
     bench = tmp_path / "bench.yaml"
     bench.write_text(text.replace("B: smu.b, ", ""), encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"smu\.tiles\.0: rows cannot be driven and columns sensed"):
@@ -72,7 +72,7 @@ def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_tables_or_one_json_object() -> None:
-    arguments = ["plan", str(WINE / "lab.yaml"), str(WINE / "experiment.yaml")]
+    arguments = ["plan", str(WINE / "bench-2600b-707b.yaml"), str(WINE / "experiment.yaml")]
     shown = RUN.invoke(app, arguments)
     assert shown.exit_code == 0
     assert "time against the size of a layer" in shown.stdout
