@@ -28,6 +28,10 @@ class ClosedError(LimitError):
     """The guard is closed after a fault: nothing was sent."""
 
 
+class NotArmedError(LimitError):
+    """A bench that was not checked, or not armed, was to be energised: nothing was sent."""
+
+
 class FaultError(SafetyError):
     """A limit was left while an operation ran; the crossbar was brought to a safe state."""
 

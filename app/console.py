@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,23 @@ class ConsoleMonitor:
             self._said = now
             share = 100.0 * done / max(total, 1)
             print(f"{task}: {share:.0f} % {detail}".rstrip(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stop_requested() -> Iterator[threading.Event]:
+    """An event that a stop signal sets, for a command that does nothing but wait for one."""
+    stop = threading.Event()
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    before = {number: signal.signal(number, asked) for number in _STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def error_console() -> Console:

@@ -123,7 +123,12 @@ def operation_settings(bench: BenchFile) -> tuple[ReadSettings, PulseSettings]:
     """How the die of a bench is read and pulsed."""
     operation = bench.operation
     return (
-        ReadSettings(operation.read_voltage, operation.read_repeats),
+        ReadSettings(
+            voltage=operation.read_voltage,
+            repeats=operation.read_repeats,
+            encoding=operation.read_encoding,
+            bits=operation.read_bits,
+        ),
         PulseSettings(
             width=operation.pulse_width,
             search_from=operation.search_from,

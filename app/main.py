@@ -90,6 +90,65 @@ def die(
                 print(f"plot: {plot}")
 
 
+@app.command()
+def twin(
+    bench: Bench,
+    write: Annotated[Path | None, typer.Option(help="Write the bench file that points to the twin.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="socket, hislip, vxi11 or serial (a pseudo-terminal).")
+    ] = "socket",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="TCP port of the first instrument; 0 takes free ones.")
+    ] = 0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Let bench time pass by the wall clock.")
+    ] = False,
+    noise: Annotated[bool, typer.Option(help="Measurement noise and resolution.")] = True,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME@INSTRUMENT, NAME@INSTRUMENT:SKIP or stuck-relay=1B05@INSTRUMENT; repeatable."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve emulated instruments around the simulated die of a bench file, until Ctrl-C."""
+    with _errors():
+        from .twin_command import parse_protocol, run_twin
+
+        run_twin(
+            bench,
+            write=write,
+            realtime=realtime,
+            seed=seed,
+            noise=noise,
+            faults=fault or (),
+            protocol=parse_protocol(protocol),
+            port=port,
+            as_json=as_json,
+        )
+
+
+@app.command()
+def plan(
+    bench: Bench,
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what training takes on a bench: steps, relays, round trips, time. Nothing is opened."""
+    with _errors():
+        from .plan_command import plan as work
+        from .plan_command import print_plan
+
+        result = work(bench, experiment, seed)
+        if as_json:
+            _print_json(result)
+        else:
+            print_plan(result)
+
+
 @app.command("map")
 def map_(
     bench: Bench,

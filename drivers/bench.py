@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
+from .arming import Arming, BenchState, Qualification, text_hash
 from .chip_memory import ChipMemory
 from .contract import Crossbar, SafeState, Timing
 from .die_file import DieSection
@@ -34,6 +36,8 @@ from .simulated import (
     simulated_tile,
     target_spreads,
 )
+from .smu_file import SmuSection
+from .wiring import Wiring, read_wiring
 from .yaml_file import Section, parse_mapping, parse_yaml, read_text
 
 __all__ = [
@@ -73,6 +77,8 @@ class ElectronicsSection(Section):
     read_time: PositiveDuration = 20e-6
     pulse_overhead: Annotated[Duration, _NotNegative] = 20e-6
     repeat_gap: Annotated[Duration, _NotNegative] = 10e-6
+    distinct_levels: Annotated[int, Field(ge=1)] | None = None
+    read_levels: Annotated[int, Field(ge=1)] | None = None
 
 
 class SimulatedSection(Section):
@@ -105,6 +111,8 @@ class OperationSection(Section):
 
     read_voltage: PositiveVoltage = 0.1
     read_repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    read_encoding: Literal["auto", "analog", "bit-serial"] = "auto"
+    read_bits: Annotated[int, Field(ge=1, le=16)] = 6
     pulse_width: PositiveDuration = 100e-6
     search_from: PositiveVoltage = 0.1
     search_to: PositiveVoltage = 0.6
@@ -123,18 +131,21 @@ class OperationSection(Section):
 
 
 class BenchFile(Section):
-    """A bench file."""
+    """A bench file. Sections of several backends may stand side by side; `backend` chooses one."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    backend: Literal["simulated"]
+    backend: Literal["simulated", "smu"]
     limits: LimitsSection
     operation: OperationSection = OperationSection()
     simulated: SimulatedSection | None = None
+    smu: SmuSection | None = None
 
     @model_validator(mode="after")
     def _backend_is_described(self) -> "BenchFile":
-        if self.simulated is None:
+        if self.backend == "simulated" and self.simulated is None:
             raise ValueError("backend is simulated, so a section `simulated:` with the die is needed")
+        if self.backend == "smu" and self.smu is None:
+            raise ValueError("backend is smu, so a section `smu:` with the instruments is needed")
         return self
 
     @model_validator(mode="after")
@@ -155,7 +166,7 @@ class BenchFile(Section):
 
     @model_validator(mode="after")
     def _electronics_can_do_it(self) -> "BenchFile":
-        if self.simulated is None:
+        if self.backend != "simulated" or self.simulated is None:
             return self
         operation, electronics = self.operation, self.simulated.electronics
         shortest = max(electronics.minimum_width, electronics.width_resolution)
@@ -195,13 +206,32 @@ class BenchDescription:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(rows, columns) of every crossbar it opens."""
+        if self.content.backend == "smu":
+            return tuple(tile.shape for tile in self.wiring.tiles)
         section = self.content.simulated
         return tuple((tile.rows, tile.columns) for tile in section.die.tiles) if section else ()
 
     @property
+    def wiring(self) -> Wiring:
+        """What its section `smu:` wires to what.
+
+        Raises:
+            ConfigurationError: there is no such section, or the wiring is wrong.
+        """
+        if self.content.smu is None:
+            raise ConfigurationError(f"{self.path}: smu: this key is missing")
+        try:
+            return read_wiring(self.content.smu)
+        except ConfigurationError as error:
+            lines = str(error).splitlines()
+            raise ConfigurationError("\n".join(f"{self.path}: {line}" for line in lines)) from None
+
+    @property
     def keeps_states(self) -> bool:
         """Whether the chip keeps its states between two commands, as every real one does."""
-        return self.content.simulated is None or self.content.simulated.memory is not None
+        if self.content.backend != "simulated" or self.content.simulated is None:
+            return True
+        return self.content.simulated.memory is not None
 
 
 def read_bench_file(path: Path) -> BenchDescription:
@@ -223,26 +253,85 @@ def read_bench_file(path: Path) -> BenchDescription:
         text = f"# {path.name} with {die_path.name} in place\n" + yaml.safe_dump(
             content, sort_keys=False, allow_unicode=True
         )
-    return BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+    description = BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+    if description.content.smu is not None:
+        _check_same_die(description)
+    return description
+
+
+def _check_same_die(description: BenchDescription) -> None:
+    """Wires lead to the lines of the simulated die, if there is one beside them."""
+    shapes, section = [tile.shape for tile in description.wiring.tiles], description.content.simulated
+    if section is None:
+        return
+    die = [(tile.rows, tile.columns) for tile in section.die.tiles]
+    if die != shapes:
+        raise ConfigurationError(
+            f"{description.path}: smu.tiles: wires lead to tiles of {_shapes(shapes)}, and simulated.die has "
+            f"{_shapes(die)}; give both the same"
+        )
+
+
+def _shapes(shapes: list[tuple[int, int]]) -> str:
+    return ", ".join(f"{rows} x {columns}" for rows, columns in shapes)
 
 
 class Bench:
     """An open bench: guarded crossbars, one a tile. Leaving the context makes every crossbar safe."""
 
-    def __init__(self, name: str, crossbars: tuple[Crossbar, ...], memory: ChipMemory | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        crossbars: tuple[Crossbar, ...],
+        memory: ChipMemory | None = None,
+        close: Callable[[], None] | None = None,
+        arming: Arming | None = None,
+        text: str = "",
+    ) -> None:
         self.name = name
         self.crossbars = crossbars
-        self._memory = memory
+        self._memory, self._close = memory, close
+        self._arming = Arming.simulated() if arming is None else arming
+        self._text = text
+        self._left: SafeState | None = None
+
+    @property
+    def state(self) -> BenchState:
+        """Where the bench stands."""
+        return self._arming.state
+
+    @property
+    def identities(self) -> Mapping[str, str]:
+        """What each instrument answered to `*IDN?`, by name; none on a simulated bench."""
+        return self._arming.identities
+
+    def arm(self, checked: Qualification) -> None:
+        """Let the die be energised, on the strength of a passive check of this very bench.
+
+        Args:
+            checked: by `check_passively`.
+
+        Raises:
+            NotArmedError: the check failed, or was of another bench file or other instruments.
+        """
+        self._arming.verify(checked, text_hash(self._text))
+        self._arming.arm()
 
     def safe(self) -> SafeState:
-        """Make every crossbar safe, whatever the others say; proven only if each one proved it."""
+        """Make every crossbar safe, whatever the others say; proven only if each one proved it.
+
+        After the bench was closed: how it was left.
+        """
+        if self._left is not None:
+            return self._left
         states = []
         for number, crossbar in enumerate(self.crossbars):
             try:
                 states.append(crossbar.safe())
             except Exception as error:  # noqa: BLE001 - the other crossbars must be made safe all the same
                 states.append(SafeState(False, f"crossbar {number}: {type(error).__name__}: {error}"))
-        return SafeState(all(state.proven for state in states), "; ".join({state.detail for state in states}))
+        details = dict.fromkeys(state.detail for state in states)
+        return SafeState(all(state.proven for state in states), "; ".join(details))
 
     def __enter__(self) -> "Bench":
         return self
@@ -251,7 +340,11 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.safe()
+            left = self.safe()
+            if self._close is not None:
+                self._close()
+                self._left = left
+                self._arming.disconnect()
         finally:
             if self._memory is not None:
                 self._memory.store()
@@ -276,16 +369,41 @@ def tile_views(description: BenchDescription, seed: int = 0) -> tuple[TileView, 
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
 
 
-def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
-    """Open the bench that a file describes.
+def open_bench(description: BenchDescription, seed: int = 0, transcript: Path | None = None) -> Bench:
+    """Open the bench that a file describes. One of instruments must be armed before it can be used.
 
     Args:
         description: from `read_bench_file`.
         seed: draws the simulated die where the file does not fix `simulated.seed`.
+        transcript: file for every byte to and from instruments; None keeps none.
 
     Raises:
-        ConfigurationError: a stored chip does not belong to this die.
+        ConfigurationError: a stored chip does not belong to this die; wires lead to no usable crossbar.
+        LinkError, InstrumentError, ReadbackError: instruments are absent, others, or not proven off.
     """
+    if description.content.backend == "smu":
+        return _open_smu_bench(description, transcript)
+    return _open_simulated_bench(description, seed)
+
+
+def _open_smu_bench(description: BenchDescription, transcript: Path | None) -> Bench:
+    from .smu_bench import open_smu  # the VISA library takes a while to import
+
+    content, wiring = description.content, description.wiring
+    if content.smu is None:
+        raise ConfigurationError(f"{description.path}: smu: this key is missing")
+    limits = Limits(**dict(content.limits))
+    try:
+        instruments, crossbars = open_smu(content.smu, limits, wiring, transcript)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{description.path}: {error}") from None
+    arming = Arming()
+    arming.connect(instruments.identities)
+    guarded = tuple(Guard(one, limits, arming) for one in crossbars)
+    return Bench(content.name, guarded, close=instruments.close, arming=arming, text=description.text)
+
+
+def _open_simulated_bench(description: BenchDescription, seed: int) -> Bench:
     content = description.content
     section = content.simulated
     if section is None:
@@ -311,9 +429,10 @@ def open_bench(description: BenchDescription, seed: int = 0) -> Bench:
         raise ConfigurationError(f"{description.path}: simulated.die: {error}") from None
     memory = None
     if section.memory is not None:
-        memory = ChipMemory(description.path.parent / section.memory, _die_key(section, die_seed), tiles)
+        memory = ChipMemory(description.path.parent / section.memory, die_key(section, die_seed), tiles)
         memory.recall()
-    return Bench(content.name, tuple(Guard(tile, limits) for tile in tiles), memory)
+    arming = Arming.simulated()
+    return Bench(content.name, tuple(Guard(tile, limits, arming) for tile in tiles), memory, arming=arming)
 
 
 def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
@@ -326,7 +445,7 @@ def _electronics(section: ElectronicsSection, limits: Limits) -> Electronics:
     return Electronics(**values, line_current=limits.line_current, timing=timing)
 
 
-def _die_key(section: SimulatedSection, seed: int) -> str:
+def die_key(section: SimulatedSection, seed: int) -> str:
     """What must be the same for a stored chip to be the same die."""
     die = section.die.model_dump(exclude={"seed"})
     return hashlib.sha256(f"{die}{seed}".encode()).hexdigest()

@@ -58,7 +58,7 @@ def check_pulse(pulse: Pulse, capabilities: Capabilities) -> None:
     if floating == capabilities.rows + capabilities.columns:
         raise CapabilityError("every line floats, so no cell has a defined voltage; drive at least one line")
     if capabilities.distinct_levels is not None:
-        _check_distinct(np.concatenate([pulse.rows, pulse.columns]), capabilities.distinct_levels)
+        _check_distinct("pulse", np.concatenate([pulse.rows, pulse.columns]), capabilities.distinct_levels)
     if isinstance(pulse.repeat, bool) or int(pulse.repeat) != pulse.repeat or pulse.repeat < 1:
         raise CapabilityError(f"repeat is {pulse.repeat!r}; a whole number of at least 1 is accepted")
     if isinstance(pulse.width, float):
@@ -87,8 +87,8 @@ def check_bias(bias: Bias, capabilities: Capabilities) -> None:
     for levels in bias.levels if bias.levels.ndim == 2 else (bias.levels,):
         if _check_levels(side, levels, capabilities) == count:
             raise CapabilityError(f"every driven {side} of a read floats; drive at least one")
-        if capabilities.distinct_levels is not None:
-            _check_distinct(levels, capabilities.distinct_levels)
+        if capabilities.read_levels is not None:
+            _check_distinct("read", levels, capabilities.read_levels)
 
 
 def _check_levels(side: str, levels: Floats, capabilities: Capabilities) -> int:
@@ -106,10 +106,18 @@ def _check_levels(side: str, levels: Floats, capabilities: Capabilities) -> int:
     return floating
 
 
-def _check_distinct(levels: Floats, most: int) -> None:
-    distinct = len(np.unique(levels[np.isfinite(levels)]))
+def _check_distinct(what: str, levels: Floats, most: int) -> None:
+    distinct = len(np.unique(levels[np.isfinite(levels) & (levels != 0.0)]))
     if distinct > most:
-        raise CapabilityError(f"{distinct} distinct levels at once; this bench drives {most}")
+        advice = (
+            "operation.unselected and operation.program_unselected: half needs two"
+            if what == "pulse"
+            else "operation.read_encoding: bit-serial needs one"
+        )
+        raise CapabilityError(
+            f"a {what} with {distinct} different levels besides 0 V; this bench drives {most} at once "
+            f"({advice})"
+        )
 
 
 def _check_width(width: float, capabilities: Capabilities) -> None:

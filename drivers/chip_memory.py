@@ -3,18 +3,28 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Protocol
 from zipfile import BadZipFile
 
 import numpy as np
 
 from ..errors import ConfigurationError, RecordError
-from .simulated import SimulatedCrossbar, Wear
+from .simulated import SimulatedArray, Wear
+
+
+class HoldsArray(Protocol):
+    """Anything that has a simulated array: a simulated crossbar, a tile of a twin."""
+
+    @property
+    def array(self) -> SimulatedArray:
+        """The array."""
+        ...
 
 
 class ChipMemory:
     """The states and wear of a simulated chip between two commands, as a real chip keeps them."""
 
-    def __init__(self, path: Path, key: str, tiles: tuple[SimulatedCrossbar, ...]) -> None:
+    def __init__(self, path: Path, key: str, tiles: tuple[HoldsArray, ...]) -> None:
         self._path, self._key, self._tiles = path, key, tiles
 
     def recall(self) -> None:

@@ -48,7 +48,10 @@ class Capabilities:
     width_resolution: float
     """Shortest and longest pulse and the step of the width, s; step 0 for none."""
     distinct_levels: int | None
-    """How many different levels can be driven at once; None for one a line."""
+    """How many different levels other than 0 V can be driven at once in a pulse; None for one a line. A line
+    at 0 V or floating takes none of them."""
+    read_levels: int | None
+    """The same for a read, in which the sensed lines too are at 0 V; None for one a line."""
     floating_lines: bool
     transposed_read: bool
     """Whether rows can be sensed with the columns driven."""

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..errors import CapabilityError, ClosedError, FaultError, LimitError
+from ..errors import CapabilityError, FaultError, LimitError
+from .arming import Arming
 from .checks import quantised_bias, quantised_pulse
 from .contract import (
     Applied,
@@ -47,12 +48,17 @@ class Guard:
 
     A refused operation sends nothing and leaves the crossbar usable. After a fault everything but `safe`
     is refused until the bench is opened anew.
+
+    Args:
+        crossbar: behind the guard.
+        limits: of its die.
+        arming: state of the bench, shared by all its guards; None for a bench that needs no arming.
     """
 
-    def __init__(self, crossbar: Crossbar, limits: Limits) -> None:
+    def __init__(self, crossbar: Crossbar, limits: Limits, arming: Arming | None = None) -> None:
         self._crossbar = crossbar
         self._limits = limits
-        self._fault: str | None = None
+        self._arming = Arming.simulated() if arming is None else arming
 
     @property
     def capabilities(self) -> Capabilities:
@@ -61,7 +67,6 @@ class Guard:
 
     def apply(self, pulse: Pulse) -> Applied:
         """Give a pulse that keeps all limits; see `Crossbar.apply`."""
-        self._refuse_after_fault()
         # What is checked is what the bench will make of it, not what was asked.
         pulse = quantised_pulse(pulse, self.capabilities)
         self._check_voltage("pulse", device_voltage_bound(pulse), self._limits.device_voltage)
@@ -77,7 +82,6 @@ class Guard:
 
     def read(self, bias: Bias) -> Reading:
         """Make a read that keeps all limits; see `Crossbar.read`."""
-        self._refuse_after_fault()
         bias = quantised_bias(bias, self.capabilities)
         low, high, _ = level_span(bias.levels.ravel())
         self._check_voltage("read", high - low, self._limits.read_voltage)
@@ -87,13 +91,9 @@ class Guard:
 
     def safe(self) -> SafeState:
         """All outputs off; always let through."""
-        return self._crossbar.safe()
-
-    def _refuse_after_fault(self) -> None:
-        if self._fault is not None:
-            raise ClosedError(
-                f"the guard is closed after a fault ({self._fault}); find its cause, then open the bench anew"
-            )
+        left = self._make_safe()
+        self._arming.made_safe(left)
+        return left
 
     def _check_voltage(self, what: str, asked: float, limit: float) -> None:
         if not asked <= limit * (1 + 1e-9):
@@ -108,6 +108,7 @@ class Guard:
 
         A refusal by the backend sent nothing, so it passes through and the guard stays open.
         """
+        self._arming.energise()
         try:
             return operation()
         except CapabilityError:
@@ -127,5 +128,12 @@ class Guard:
             )
 
     def _trip(self, cause: str) -> SafeState:
-        self._fault = cause
-        return self._crossbar.safe()
+        left = self._make_safe()
+        self._arming.fault(cause, left)
+        return left
+
+    def _make_safe(self) -> SafeState:
+        try:
+            return self._crossbar.safe()
+        except Exception as error:  # noqa: BLE001 - whatever it was, outputs are not proven off
+            return SafeState(False, f"{type(error).__name__}: {error}")

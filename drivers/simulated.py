@@ -42,6 +42,7 @@ __all__ = [
     "LawName",
     "LifeLaw",
     "Resolve",
+    "SimulatedArray",
     "SimulatedCrossbar",
     "Spread",
     "TileView",
@@ -72,6 +73,8 @@ class Electronics:
         read_noise: standard deviation of one sensed current, A.
         line_current: compliance of every line, A.
         timing: costs in bench time.
+        distinct_levels: different levels besides 0 V at once in a pulse; None for one a line.
+        read_levels: the same in a read.
     """
 
     voltage_range: float
@@ -82,6 +85,8 @@ class Electronics:
     read_noise: float
     line_current: float
     timing: Timing
+    distinct_levels: int | None = None
+    read_levels: int | None = None
 
 
 class SimulatedCrossbar:
@@ -100,7 +105,8 @@ class SimulatedCrossbar:
             minimum_width=electronics.minimum_width,
             maximum_width=electronics.maximum_width,
             width_resolution=electronics.width_resolution,
-            distinct_levels=None,
+            distinct_levels=electronics.distinct_levels,
+            read_levels=electronics.read_levels,
             floating_lines=True,
             transposed_read=True,
             gate_lines=kind == "1T1R",

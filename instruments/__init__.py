@@ -14,12 +14,17 @@ from .capabilities import (
     PulseTrain,
     Reading,
     Readings,
+    RoutedReadings,
+    RoutedReads,
+    RoutedSource,
     SafeOff,
+    SourceCosts,
     SourceMeasure,
     SwitchMatrix,
 )
 from .keithley_707b import Keithley707B, Keithley3706A
 from .keithley_2600b import Keithley2600B
+from .keithley_2600b_routed import RoutedKeithley2600B
 from .keysight_b2900 import KeysightB2900
 from .link import Link
 from .opening import open_link
@@ -40,9 +45,14 @@ __all__ = [
     "PulseTrain",
     "Reading",
     "Readings",
+    "RoutedKeithley2600B",
+    "RoutedReadings",
+    "RoutedReads",
+    "RoutedSource",
     "SafeOff",
     "SerialLink",
     "SerialSettings",
+    "SourceCosts",
     "SourceMeasure",
     "SwitchMatrix",
     "Transcript",

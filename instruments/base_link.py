@@ -95,6 +95,11 @@ class BaseLink(ABC):
         return self._identity or ""
 
     @property
+    def timeout(self) -> float:
+        """For a reply that the instrument gives at once, s."""
+        return self._timeout
+
+    @property
     def state(self) -> LinkState:
         """READY, DIRTY, LOST or CLOSED."""
         return self._state

@@ -4,7 +4,7 @@ Channels are named by the instrument (`a`, `b` or `1`, `2`). Voltages in V, curr
 current is positive when it flows out of the channel.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -36,6 +36,8 @@ class ChannelLimits:
         largest_limit: largest current limit on the smallest voltage range, A.
         integration: shortest and longest integration time of a measurement, s.
         steps: most levels in one `source_and_measure`.
+        noise: standard deviation of a current integrated for 1 s, in parts of its range; it falls with the
+            square root of the integration time.
     """
 
     voltage_ranges: tuple[float, ...]
@@ -45,6 +47,7 @@ class ChannelLimits:
     largest_limit: float
     integration: tuple[float, float]
     steps: int
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class ChannelSettings:
             taken and held, so that no range change happens under a junction.
         current_limit: compliance, A, for static levels and within pulses alike.
         current_range: largest current to measure, A; the next range is taken and held.
-        integration: time of one measurement, s.
+        integration: time of one static measurement, s.
+        pulse_integration: time of the measurement within a pulse, s; None takes `integration`.
         remote_sense: four wires instead of two.
     """
 
@@ -64,7 +68,13 @@ class ChannelSettings:
     current_limit: float
     current_range: float
     integration: float
+    pulse_integration: float | None = None
     remote_sense: bool = False
+
+    @property
+    def within_pulse(self) -> float:
+        """Time of the measurement within a pulse, s."""
+        return self.integration if self.pulse_integration is None else self.pulse_integration
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,74 @@ class PulseTrain:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "count", same_length(self.levels))
+
+
+@dataclass(frozen=True)
+class RoutedReads:
+    """Reads through a matrix by one driving and one measuring channel, which is at 0 V.
+
+    Every read is made once with each way of measuring: the relays of both are the only ones closed then.
+    Ways go up in one read and down in the next, so that fewer relays move.
+
+    Attributes:
+        drive: channel that drives.
+        meter: channel that measures.
+        levels: of the driving channel in each read, V.
+        driven: relays of each read.
+        sensed: relays of each way of measuring.
+    """
+
+    drive: str
+    meter: str
+    levels: Sequence[float]
+    driven: Sequence[Collection[str]]
+    sensed: Sequence[Collection[str]]
+
+    def __post_init__(self) -> None:
+        if len(self.levels) != len(self.driven) or not self.levels or not self.sensed:
+            raise CapabilityError(
+                f"{len(self.levels)} levels, {len(self.driven)} reads and {len(self.sensed)} ways of "
+                "measuring; as many levels as reads, and one way at least, are accepted"
+            )
+
+    def order(self) -> Iterator[tuple[int, int]]:
+        """(read, way of measuring) in the order in which they are made."""
+        ways = range(len(self.sensed))
+        for read in range(len(self.levels)):
+            for way in ways if read % 2 == 0 else reversed(ways):
+                yield read, way
+
+
+@dataclass(frozen=True)
+class RoutedReadings:
+    """What routed reads measured.
+
+    Attributes:
+        currents: of the measuring channel, A: one tuple a read, one value a way of measuring.
+        limited: measurements during which a channel was at its current limit.
+    """
+
+    currents: tuple[tuple[float, ...], ...]
+    limited: int
+
+
+@dataclass(frozen=True)
+class SourceCosts:
+    """How long a source-measure unit takes, for plans; nothing is asked of the instrument.
+
+    Attributes:
+        call: one call with a few short commands, s.
+        measurement: one measurement beside its integration, s.
+        in_turn: whether channels are measured one after another instead of together.
+        shortest_step: of a list of static levels, s.
+        before_pulses: from the start of a train to its first pulse, s.
+    """
+
+    call: float
+    measurement: float
+    in_turn: bool
+    shortest_step: float = 0.0
+    before_pulses: float = 0.0
 
 
 def same_length(levels: Mapping[str, Sequence[float]]) -> int:
@@ -242,6 +320,28 @@ class PulseSource(Protocol):
 
 
 @runtime_checkable
+class RoutedSource(Protocol):
+    """A source whose own scripts switch the relays of a matrix, so that no round trip falls between.
+
+    Relays move with all outputs of the source off, and are read back before an output goes on. Raises as
+    `PulseSource`, and `ReadbackError` if other relays are closed than asked; then no output went on.
+    """
+
+    def routed_pulse(self, points: Collection[str], train: PulseTrain) -> Readings:
+        """Make these the only closed crosspoints and give a train, in one round trip."""
+        ...
+
+    def routed_reads(self, reads: RoutedReads, settle: float) -> RoutedReadings:
+        """Make reads through the matrix, all in one round trip.
+
+        Args:
+            reads: what to drive, close and measure.
+            settle: wait between switching the outputs on and measuring, s.
+        """
+        ...
+
+
+@runtime_checkable
 class SwitchMatrix(Protocol):
     """Relays between instrument channels and lines. Raises as `SourceMeasure`.
 
@@ -250,7 +350,7 @@ class SwitchMatrix(Protocol):
 
     @property
     def operate_time(self) -> float:
-        """Longest time one change of relays takes, settling included, s."""
+        """Longest time one change of relays takes, opening, closing and settling included, s."""
         ...
 
     def closed(self) -> frozenset[str]:

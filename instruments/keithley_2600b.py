@@ -15,6 +15,7 @@ from .capabilities import (
     PulseTrain,
     Reading,
     Readings,
+    SourceCosts,
     same_length,
 )
 from .declare import reads
@@ -45,8 +46,14 @@ SHORTEST_WAIT = 10e-6
 RESOLUTION = 5e-6
 """Step of the voltage source on its smallest range, V. Unverified: from memory of the data sheet."""
 
+NOISE = 1.5e-7
+"""Noise of a current over 1 s in parts of its range: 1e-6 in one cycle of the mains. Unverified: assumed."""
+
 MOST_STEPS = 1000
 """Most levels in one call. Unverified: the length of line and the memory that hold them."""
+
+COSTS = SourceCosts(call=400e-6, measurement=50e-6, in_turn=True)
+"""Time of a call (two lines) and of a measurement beside its integration, s. Unverified: assumed."""
 
 INTERLOCK_BIT = 2048
 """Bit 11 of `status.measurement.condition`: interlock (2601B/02B/04B: output enable) asserted, by the
@@ -88,6 +95,10 @@ class Keithley2600B(TspInstrument):
         numbers: "ascii" reads measurements as text with 16 digits, "real64" as exact doubles.
     """
 
+    COSTS: ClassVar[SourceCosts] = COSTS
+    PULSES: ClassVar[PulseLimits] = PulseLimits(
+        MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS
+    )
     MODEL: ClassVar[str] = "Keithley Series 2600B"
     IDENTITY: ClassVar[str] = r"Keithley Instruments.*Model (26(?:0[124]|1[124]|3[456])B)\b"
 
@@ -126,12 +137,12 @@ class Keithley2600B(TspInstrument):
         self._smu(channel)
         _, volts, amperes, most = MODELS[self.model]
         integration = (0.001 / self._mains, 25.0 / self._mains)
-        return ChannelLimits(volts, RESOLUTION, amperes, SMALLEST_LIMIT, most, integration, MOST_STEPS)
+        return ChannelLimits(volts, RESOLUTION, amperes, SMALLEST_LIMIT, most, integration, MOST_STEPS, NOISE)
 
     @property
     def pulse_limits(self) -> PulseLimits:
         """What trains the trigger model gives; see the constants of this module."""
-        return PulseLimits(MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS)
+        return self.PULSES
 
     # Static source and measure.
 
@@ -154,6 +165,7 @@ class Keithley2600B(TspInstrument):
             "A",
         )
         time = in_range(f"integration of {smu}", settings.integration, *able.integration, "s")
+        in_range(f"pulse_integration of {smu}", settings.within_pulse, *able.integration, "s")
         self._settings.pop(channel, None)
         lines, _ = self.call(
             [
@@ -169,7 +181,7 @@ class Keithley2600B(TspInstrument):
                 f"{smu}.measure.autozero = {smu}.AUTOZERO_ONCE",
                 f"{smu}.measure.autorangei = {smu}.AUTORANGE_OFF",
                 f"{smu}.measure.rangei = {number(amperes)}",
-                f"{smu}.measure.nplc = {number(round(time * self._mains, 3))}",
+                f"{smu}.measure.nplc = {self._nplc(time)}",
                 f"{smu}.measure.delay = 0",
                 f"{smu}.nvbuffer1.clear() {smu}.nvbuffer2.clear()",
                 f"{smu}.nvbuffer1.appendmode = 1 {smu}.nvbuffer2.appendmode = 1",
@@ -206,8 +218,11 @@ class Keithley2600B(TspInstrument):
         count = same_length(levels)
         in_range("steps", count, 1, MOST_STEPS, "")
         in_range("settle", settle, 0.0, 100.0, "s")
-        one = sum(self._configured(channel).integration for channel in levels) * 4.0 + settle + 0.01
-        return self._run("mtjloop_steps", levels, count, [number(settle)], cycle_output, count * one, None)
+        times = {channel: self._configured(channel).integration for channel in levels}
+        duration = count * (4.0 * sum(times.values()) + settle + 0.01)
+        return self._run(
+            ["mtjloop_steps"], levels, count, [number(settle)], times, cycle_output, duration, None
+        )
 
     def set_output(self, channel: str, on: bool) -> None:
         """Switch an output and read it back; see `SourceMeasure.set_output`."""
@@ -241,12 +256,19 @@ class Keithley2600B(TspInstrument):
 
         Both channels start from one timer. The measurement of each pulse is over `SETTLING` before its end.
         """
+        return self._pulse(["mtjloop_pulse"], train, cycle_output)
+
+    # Inside.
+
+    def _pulse(self, function: Sequence[str], train: PulseTrain, cycle: bool) -> Readings:
+        """Give a train by a function of the script, named with the arguments that come first."""
         able = self.pulse_limits
         width = in_range("pulse width", train.width, able.minimum_width, able.maximum_width, "s")
         width = stepped(width, able.width_resolution)
         in_range("pulses", train.count, 1, able.most_pulses, "")
         in_range("pulse period", train.period, width + able.minimum_rest, 1000.0, "s", "rest between pulses")
-        slowest = max(self._configured(channel).integration for channel in train.levels)
+        times = {channel: self._configured(channel).within_pulse for channel in train.levels}
+        slowest = max(times.values())
         wait = in_range(
             "wait between the start of a pulse and its measurement",
             stepped(width - slowest - SETTLING, 1e-9),
@@ -254,17 +276,8 @@ class Keithley2600B(TspInstrument):
             f"width less integration less {SETTLING:g} s: shorten the integration",
         )  # fmt: skip
         arguments = [number(width), number(train.period), number(wait)]
-        return self._run(
-            "mtjloop_pulse",
-            train.levels,
-            train.count,
-            arguments,
-            cycle_output,
-            train.count * train.period,
-            width,
-        )
-
-    # Inside.
+        duration = train.count * train.period
+        return self._run(function, train.levels, train.count, arguments, times, cycle, duration, width)
 
     def live(self) -> tuple[str, ...]:
         """Channels whose output is on."""
@@ -330,40 +343,44 @@ class Keithley2600B(TspInstrument):
 
     def _run(
         self,
-        function: str,
+        function: Sequence[str],
         levels: Mapping[str, Sequence[float]],
         count: int,
         arguments: Sequence[str],
+        times: Mapping[str, float],
         cycle: bool,
         duration: float,
         width: float | None,
     ) -> Readings:
-        """Call a function of the script and sort what it prints."""
+        """Call a function of the script, named with the arguments that come first; sort what it prints."""
         names = [channel for channel in self.channels if channel in levels]
         unknown = set(levels) - set(names)
         if unknown:
             one_of("channel", sorted(unknown)[0], self.channels)
         lists = ", ".join(self._list(channel, levels[channel]) for channel in names)
         smus = ", ".join(self._smu(channel) for channel in names)
+        nplc = ", ".join(self._nplc(times[channel]) for channel in names)
+        name, *first = function
         command = (
-            f"{function}({{{smus}}}, {{{lists}}}, {len(names)}, {count}, {', '.join(arguments)}, "
-            f"{'true' if cycle else 'false'})"
+            f"{name}({''.join(f'{one}, ' for one in first)}{{{smus}}}, {{{lists}}}, {len(names)}, {count}, "
+            f"{', '.join(arguments)}, {{{nplc}}}, {'true' if cycle else 'false'})"
         )
         fields = 3 * len(names)
         block = 8 * fields * count if self._numbers == "real64" else 0
-        lines, data = self.call([command], timeout=duration + 2.0, block=block)
+        lines, data = self.call([command], timeout=duration + self._link.timeout, block=block)
         if data is not None and not lines:
             values = doubles(data)
-        elif len(lines) == 1 and not lines[0].startswith("mtjloop short"):
-            values = self._parsed(function, lines[0], floats)
+        elif len(lines) == 1 and not lines[0].startswith("mtjloop "):
+            values = self._parsed(name, lines[0], floats)
         else:
+            self._refuse_relays(lines)
             raise InstrumentError(
-                0, f"{function} gave {' '.join(lines) or 'nothing'!r} instead of {count} measurements",
+                0, f"{name} gave {' '.join(lines) or 'nothing'!r} instead of {count} measurements",
                 "an output was off, or a trigger came too early; read the chip before going on",
             )  # fmt: skip
         if len(values) != fields * count:
             raise self._nonsense(
-                function, lines[0] if lines else "binary block", f"{fields * count} numbers expected"
+                name, lines[0] if lines else "binary block", f"{fields * count} numbers expected"
             )
         return Readings(
             {name: tuple(values[3 * k :: fields]) for k, name in enumerate(names)},
@@ -374,6 +391,18 @@ class Keithley2600B(TspInstrument):
             },
             width,
         )
+
+    def _nplc(self, time: float) -> str:
+        """An integration time in cycles of the mains, in the steps of `measure.nplc`."""
+        return number(round(time * self._mains, 3))
+
+    def _refuse_relays(self, lines: Sequence[str]) -> None:
+        """Raise if a script found relays in its way and switched nothing on."""
+        if lines and lines[0].startswith("mtjloop relays"):
+            raise ReadbackError(
+                f"{self._link.resource} switched nothing on: {lines[0].partition(chr(9))[2]}; keep the "
+                "sources off and look for a stuck relay or a forbidden crosspoint"
+            )
 
     def _list(self, channel: str, levels: Sequence[float]) -> str:
         checked = [number(self._level(channel, one)) for one in levels]

@@ -5,7 +5,7 @@ It only defines functions. The trigger model is that of the maker's pulsed sweep
 gives as a stimulus for a timer. The source is plain Lua that old and new interpreters read alike.
 """
 
-VERSION = "mtjloop 1"
+VERSION = "mtjloop 2"
 
 SCRIPT = f"""
 mtjloop_version = "{VERSION}"
@@ -16,8 +16,9 @@ function mtjloop_fill(n, level)
   return levels
 end
 
-function mtjloop_start(smus, k, cycle)
+function mtjloop_start(smus, k, nplc, cycle)
   for c = 1, k do
+    if smus[c].measure.nplc ~= nplc[c] then smus[c].measure.nplc = nplc[c] end
     smus[c].source.levelv = 0
     smus[c].nvbuffer1.clear()
     smus[c].nvbuffer2.clear()
@@ -56,7 +57,7 @@ function mtjloop_timers()
   end
 end
 
-function mtjloop_pulse(smus, lists, k, n, width, period, wait, cycle)
+function mtjloop_pulse(smus, lists, k, n, width, period, wait, nplc, cycle)
   mtjloop_timers()
   trigger.timer[1].count = n > 1 and n - 1 or 1
   trigger.timer[1].delay = period
@@ -85,7 +86,7 @@ function mtjloop_pulse(smus, lists, k, n, width, period, wait, cycle)
     s.trigger.measure.stimulus = trigger.timer[2].EVENT_ID
     s.trigger.endpulse.stimulus = trigger.timer[3].EVENT_ID
   end
-  if not mtjloop_start(smus, k, cycle) then
+  if not mtjloop_start(smus, k, nplc, cycle) then
     mtjloop_stop(smus, k, -1, cycle)
     return
   end
@@ -95,8 +96,8 @@ function mtjloop_pulse(smus, lists, k, n, width, period, wait, cycle)
   mtjloop_stop(smus, k, n, cycle)
 end
 
-function mtjloop_steps(smus, lists, k, n, settle, cycle)
-  if not mtjloop_start(smus, k, cycle) then
+function mtjloop_steps(smus, lists, k, n, settle, nplc, cycle)
+  if not mtjloop_start(smus, k, nplc, cycle) then
     mtjloop_stop(smus, k, -1, cycle)
     return
   end

@@ -11,13 +11,18 @@ from typing import ClassVar
 from ..errors import CapabilityError, ReadbackError
 from .declare import reads
 from .tsp import TspInstrument
-from .values import one_of
+from .values import one_of, whole
 
 ALL = "allslots"
 
-OPERATE_TIME = 0.03
-"""Longest time one change takes, break before make and settling included, s. Unverified for each card: 15
-ms for each of opening and closing is assumed."""
+RELAY_TIME = 0.015
+"""Time for relays to open, or to close, and settle, s. Unverified for each card: assumed."""
+
+CALL_TIME = 600e-6
+"""Time of a call (three lines) beside the relays, s. Unverified: assumed."""
+
+MOST_POINTS = 60
+"""Crosspoints named in one query, so that a line stays short. Unverified: what the longest line may be."""
 
 CONNECT_RULES = ("BREAK_BEFORE_MAKE", "MAKE_BEFORE_BREAK", "OFF")
 
@@ -42,8 +47,8 @@ class Keithley707B(TspInstrument):
 
     @property
     def operate_time(self) -> float:
-        """See `OPERATE_TIME`."""
-        return OPERATE_TIME
+        """Opening, then closing: twice `RELAY_TIME`."""
+        return 2.0 * RELAY_TIME
 
     def closed(self) -> frozenset[str]:
         """Crosspoints that are closed (`channel.getclose`, which prints `nil` or `1A01;1A07`)."""
@@ -52,6 +57,23 @@ class Keithley707B(TspInstrument):
     def forbidden(self) -> frozenset[str]:
         """Crosspoints that the matrix refuses to close (`channel.getforbidden`)."""
         return self.ask(f'print(channel.getforbidden("{ALL}"))', self._points)
+
+    def closed_among(self, points: Collection[str]) -> frozenset[str]:
+        """Which of some crosspoints are closed (`channel.getstate`), so that one that does not exist is met.
+
+        Raises:
+            InstrumentError: there is no such crosspoint; the instrument says so.
+        """
+        wanted = sorted(self._checked(points))
+        found: set[str] = set()
+        for start in range(0, len(wanted), MOST_POINTS):
+            some = wanted[start : start + MOST_POINTS]
+            lines, _ = self.call([f'print(channel.getstate("{",".join(some)}"))'])
+            states = self._parsed("channel.getstate", "\n".join(lines), _states)
+            if len(states) != len(some):
+                raise self._nonsense("channel.getstate", lines[0], f"{len(some)} states were expected")
+            found.update(point for point, closed in zip(some, states, strict=True) if closed)
+        return frozenset(found)
 
     def set_closed(self, points: Collection[str]) -> None:
         """Make these the only closed crosspoints (`channel.exclusiveclose`); see
@@ -156,6 +178,11 @@ class Keithley3706A(Keithley707B):
         if slot not in range(1, 7):
             raise CapabilityError(f"slot is {slot}; 1 to 6 is accepted. Nothing was sent")
         return self.ask(f"print(slot[{slot}].interlock.state)", str)
+
+
+def _states(reply: str) -> list[bool]:
+    """`0,1,0`; the manual's examples separate states by commas, other lists by semicolons."""
+    return [bool(whole(one)) for one in re.split("[,;]", reply.strip())]
 
 
 def _listed(points: Collection[str]) -> str:

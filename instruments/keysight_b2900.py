@@ -15,6 +15,7 @@ from .capabilities import (
     PulseTrain,
     Reading,
     Readings,
+    SourceCosts,
     same_length,
 )
 from .declare import reads
@@ -43,8 +44,23 @@ AFTER = 10e-6
 MOST_STEPS = 2500
 """Longest list. Unverified: from memory of the data sheet."""
 
+NOISE = 1.5e-7
+"""Noise of a current over 1 s in parts of its range: 1e-6 in one cycle of the mains. Unverified: assumed."""
+
 STEP_REST = 50e-6
 """From the end of a static measurement to the next level, s. Unverified: how fast a list can follow."""
+
+SHORTEST_STEP = 100e-6
+"""Shortest period of a list of static levels, s. Unverified."""
+
+COSTS = SourceCosts(
+    call=200e-6,
+    measurement=STEP_REST,
+    in_turn=False,
+    shortest_step=SHORTEST_STEP,
+    before_pulses=PULSE_DELAY,
+)
+"""Time of a call and of a measurement beside its integration, s. Unverified: assumed."""
 
 COMPLIANCE_BITS = 6
 """Bits 1 and 2 of the status element: in compliance if either is set (command reference, table 1-2)."""
@@ -74,6 +90,10 @@ class KeysightB2900(ScpiInstrument):
         numbers: "ascii" reads measurements as text with 7 digits, "real64" as exact doubles.
     """
 
+    COSTS: ClassVar[SourceCosts] = COSTS
+    PULSES: ClassVar[PulseLimits] = PulseLimits(
+        MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS
+    )
     MODEL: ClassVar[str] = "Keysight B2900"
     IDENTITY: ClassVar[str] = r"(?:Keysight|Agilent) Technologies,\s*B29([01][12])(?:A|B|BL)\b"
 
@@ -99,13 +119,20 @@ class KeysightB2900(ScpiInstrument):
         fine = self._match[1].startswith("1")
         amperes = LOW_CURRENT_RANGES if fine else CURRENT_RANGES
         return ChannelLimits(
-            VOLTAGE_RANGES, 1e-7 if fine else 1e-6, amperes, SMALLEST_LIMIT, 1.515, (2e-5, 2.0), MOST_STEPS
+            VOLTAGE_RANGES,
+            1e-7 if fine else 1e-6,
+            amperes,
+            SMALLEST_LIMIT,
+            1.515,
+            (2e-5, 2.0),
+            MOST_STEPS,
+            NOISE,
         )
 
     @property
     def pulse_limits(self) -> PulseLimits:
         """What trains can be given; see the constants of this module."""
-        return PulseLimits(MINIMUM_WIDTH, MAXIMUM_WIDTH, WIDTH_RESOLUTION, MINIMUM_REST, MOST_STEPS)
+        return self.PULSES
 
     # Static source and measure.
 
@@ -127,6 +154,7 @@ class KeysightB2900(ScpiInstrument):
             f"current_limit of channel {channel}", settings.current_limit, able.smallest_limit, most, "A"
         )
         time = in_range(f"integration of channel {channel}", settings.integration, *able.integration, "s")
+        in_range(f"pulse_integration of channel {channel}", settings.within_pulse, *able.integration, "s")
         self._settings.pop(channel, None)
         c = channel
         answers = self.call(
@@ -176,7 +204,9 @@ class KeysightB2900(ScpiInstrument):
         """One measurement at the present level (`:MEAS?` with voltage, current and status)."""
         self._configured(channel)
         values = self._fetch(
-            [f":MEAS? (@{channel})"], len(ELEMENTS), 2.0 + 2.0 * self._configured(channel).integration
+            [f":MEAS? (@{channel})"],
+            len(ELEMENTS),
+            self._link.timeout + 2.0 * self._configured(channel).integration,
         )
         (volts,), (current,), (status,) = values[0::3], values[1::3], values[2::3]
         return Reading(current, None if _absent(volts) else volts, bool(int(status) & COMPLIANCE_BITS))
@@ -189,8 +219,11 @@ class KeysightB2900(ScpiInstrument):
         in_range("steps", count, 1, MOST_STEPS, "")
         in_range("settle", settle, 0.0, 100.0, "s")
         slowest = max(self._configured(channel).integration for channel in levels)
-        period = max(stepped(settle + slowest + STEP_REST, 1e-9), 1e-4)
-        shape = {channel: [f":SOUR{channel}:FUNC:SHAP DC"] for channel in levels}
+        period = max(stepped(settle + slowest + STEP_REST, 1e-9), SHORTEST_STEP)
+        shape = {
+            c: [f":SOUR{c}:FUNC:SHAP DC", f":SENS{c}:CURR:APER {number(self._configured(c).integration)}"]
+            for c in levels
+        }
         return self._run(levels, count, shape, period, settle, cycle_output, None)
 
     def set_output(self, channel: str, on: bool) -> None:
@@ -223,7 +256,7 @@ class KeysightB2900(ScpiInstrument):
         width = stepped(width, able.width_resolution)
         in_range("pulses", train.count, 1, able.most_pulses, "")
         in_range("pulse period", train.period, width + able.minimum_rest, 1000.0, "s", "rest between pulses")
-        slowest = max(self._configured(channel).integration for channel in train.levels)
+        slowest = max(self._configured(channel).within_pulse for channel in train.levels)
         wait = in_range(
             "wait between the start of a pulse and its measurement",
             stepped(width - slowest - AFTER, 1e-9), 0.0,
@@ -234,6 +267,7 @@ class KeysightB2900(ScpiInstrument):
                 f":SOUR{c}:FUNC:SHAP PULS",
                 f":SOUR{c}:PULS:DEL {number(PULSE_DELAY)}",
                 f":SOUR{c}:PULS:WIDT {number(width)}",
+                f":SENS{c}:CURR:APER {number(self._configured(c).within_pulse)}",
             ]
             for c in train.levels
         }
@@ -316,7 +350,7 @@ class KeysightB2900(ScpiInstrument):
         for c in names:
             commands += [f":SOUR{c}:VOLT 0", f":SOUR{c}:VOLT:MODE FIX", f":SOUR{c}:FUNC:SHAP DC"]
         fields = len(ELEMENTS) * len(names)
-        values = self._fetch(commands, fields * count, count * period + 3.0)
+        values = self._fetch(commands, fields * count, count * period + self._link.timeout)
         currents = {c: tuple(values[3 * k + 1 :: fields]) for k, c in enumerate(names)}
         if any(_absent(one) for measured in currents.values() for one in measured):
             raise InstrumentError(0, "measurements are missing", "read the chip before going on")

@@ -44,6 +44,11 @@ class Link(Protocol):
         ...
 
     @property
+    def timeout(self) -> float:
+        """For a reply that the instrument gives at once, s."""
+        ...
+
+    @property
     def state(self) -> LinkState:
         """Whether a query may go out now."""
         ...

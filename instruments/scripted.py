@@ -41,6 +41,11 @@ class ScriptedLink:
         return self._identity
 
     @property
+    def timeout(self) -> float:
+        """Nothing waits here."""
+        return 2.0
+
+    @property
     def state(self) -> LinkState:
         """READY, DIRTY, LOST or CLOSED."""
         return self._state

@@ -11,7 +11,8 @@ END = "mtjloop end"
 """Printed after every call, with a running number and the length of the error queue."""
 
 ABORT = "abort"
-"""Stops a running script (manual, tspnet.tsp.abort). Unverified: its effect while no script runs."""
+"""Stops a running script (manual, tspnet.tsp.abort), and ends the rule of this instrument over the others on
+its TSP-Link (2600BS-901-01, TSP-Link system). Unverified: its effect while no script runs."""
 
 
 class TspInstrument(Instrument):
@@ -86,6 +87,11 @@ class TspInstrument(Instrument):
             InstrumentError: it does not compile or run.
         """
         self.call(["loadandrunscript", *source.strip().splitlines(), "endscript"])
+
+    def release(self) -> None:
+        """Let another instrument on the TSP-Link take the lead: the one a command comes to leads all others
+        until `abort` (2600BS-901-01, TSP-Link system)."""
+        self._link.write(ABORT)
 
     def _prepare(self) -> None:
         # Prompts and unasked error lines would be taken for replies (localnode, maker's command library).

@@ -98,9 +98,11 @@ def calibrate(
         task: name shown with the progress.
 
     Raises:
+        ConfigurationError: the bench cannot bias unselected lines as asked; nothing was sent.
         ProtocolError: no cell switches up to `pulse.search_to`.
         StoppedError: the monitor asked to stop.
     """
+    pulse.check(crossbar.capabilities)
     steps, enough = _ramp(crossbar, read, pulse, monitor, task)
     levels = levels_from_maps(enough.after_set, enough.after_reset)
     to_ap = _curve(steps, levels, [(s.start, s.after_reset, 1) for s in steps])
@@ -113,6 +115,21 @@ def calibrate(
         _refine(crossbar, read, pulse, rough, TO_AP, probability, rng, monitor),
         strong,
     )
+
+
+def find_levels(
+    crossbar: Crossbar, read: ReadSettings, pulse: PulseSettings, monitor: Monitor, task: str
+) -> CellLevels:
+    """The two resistances of every cell, and which cells are stuck, by a ramp from below as in `calibrate`.
+
+    All cells are pulsed, so whatever the chip held is gone afterwards.
+
+    Raises:
+        ProtocolError: most cells do not switch up to `pulse.search_to`.
+        StoppedError: the monitor asked to stop.
+    """
+    _, enough = _ramp(crossbar, read, pulse, monitor, task)
+    return levels_from_maps(enough.after_set, enough.after_reset)
 
 
 def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:

@@ -58,8 +58,10 @@ def program(
         task: name shown with the progress.
 
     Raises:
+        ConfigurationError: the bench cannot bias unselected lines as asked; nothing was sent.
         ProtocolError: the pattern does not fit the crossbar.
     """
+    pulse.check(crossbar.capabilities)
     shape = crossbar.capabilities.shape
     if target.shape != shape:
         raise ProtocolError(

@@ -1,6 +1,7 @@
 """Pulses that select some cells and hold the others: levels of selected and unselected lines."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,9 @@ Flags = NDArray[np.bool_]
 Scheme = Literal["half", "third", "float"]
 """Bias of unselected lines: half (0 V; half-selected cells see V/2), third (unselected rows at -V/6 and
 columns at V/6; every other cell sees V/3), float (connected to nothing)."""
+
+LEVELS_NEEDED: Mapping[Scheme, int] = {"half": 2, "third": 4, "float": 2}
+"""Different levels besides 0 V that a pulse of each scheme drives at once."""
 
 TO_P, TO_AP = 1, -1
 """Polarity of a pulse: AP -> P needs a positive cell voltage, P -> AP a negative one."""

@@ -7,8 +7,9 @@ w = (sum of s_plus - sum of s_minus) / (2 m) with s = 1 for P and -1 for AP, so 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...drivers.contract import Bias, Floats, Pulse
+from ...drivers.contract import Floats, Pulse
 from ...errors import ConfigurationError, ProtocolError
+from ..bit_serial import sense
 from ..calibration import Calibration
 from ..journal import States
 from ..mapping import ResistanceMap, map_crossbar
@@ -29,11 +30,11 @@ class PairLayer:
         crossbar: where the weights live; lines beyond the layer are read at 0 V and never selected.
         inputs: rows used.
         outputs: each takes 2 `devices` columns.
-        read: largest level of a read, and reads averaged for a map.
+        read: largest level of a read, how signals become levels, and reads averaged for a map.
         devices: cells in parallel on each side of a weight, m >= 1.
 
     Raises:
-        ConfigurationError: the layer does not fit the tile.
+        ConfigurationError: the layer does not fit the tile, or the bench cannot read as asked.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class PairLayer:
         read: ReadSettings,
         devices: int = 1,
     ) -> None:
+        read.check(crossbar.capabilities)
         rows, columns = crossbar.capabilities.shape
         self.cell_signs: Floats = np.tile(np.repeat([1.0, -1.0], devices), outputs)
         if inputs > rows or len(self.cell_signs) > columns:
@@ -111,7 +113,7 @@ class PairLayer:
             signals: (inputs,) or (reads, inputs); each read is scaled to the full read range.
         """
         levels, scale = self._levels(signals, self.inputs, self._rows)
-        currents = self.crossbar.read(Bias(levels)).currents
+        currents = sense(self.crossbar, levels, "forward", self._read)
         return self._by_output(currents) * (scale / (self._forward_step * self._read.voltage))
 
     def backward(self, errors: Floats) -> Floats:
@@ -122,7 +124,7 @@ class PairLayer:
         """
         signals = np.repeat(errors, 2 * self._devices, axis=-1) * self.cell_signs
         levels, scale = self._levels(signals, len(self.cell_signs), self._columns)
-        currents = self.crossbar.read(Bias(levels, "transposed")).currents[..., : self.inputs]
+        currents = sense(self.crossbar, levels, "transposed", self._read)[..., : self.inputs]
         return currents * (scale / (self._devices * self._backward_step * self._read.voltage))
 
     def map(self) -> ResistanceMap:

@@ -29,6 +29,10 @@ class Emulator(Protocol):
         """Answer one message without its terminator; replies carry theirs."""
         ...
 
+    def status_byte(self) -> int:
+        """The status byte (IEEE 488.2)."""
+        ...
+
     def overflow_errors(self) -> None:
         """Fill the error queue until it overflows."""
         ...
@@ -146,15 +150,16 @@ class Bench:
         if wanted == now:
             return ()
         self.settle()
-        before = self.operating_point()
-        opened = [one for one in now - wanted if self._carries(one)]
+        old, before = self._netlist, None if self._at_rest() else self.operating_point()
         self._closed[matrix] = wanted
-        old = self._netlist
-        self._netlist = Netlist(self.wiring, frozenset().union(*self._closed.values()))
+        self._netlist = old.rewired(frozenset().union(*self._closed.values()))
         self._point = None
         if not moving:
             return ()
-        stressed = opened + [one for one in wanted - now if _stands_across(one, old, before)]
+        stressed: list[Crosspoint] = []
+        if before is not None:
+            stressed += [one for one in now - wanted if self._carried(one, old, before)]
+            stressed += [one for one in wanted - now if _stands_across(one, old, before)]
         self.switches += len(wanted ^ now)
         self.hot_switches += len(stressed)
         for one in sorted(stressed):
@@ -206,6 +211,8 @@ class Bench:
         duration, self._since = now - self._since, now
         if duration <= 0:
             return
+        if self._at_rest():
+            return
         point = self.operating_point()
         pulsed = self._pulsed_arrays()
         for number, array in self.arrays.items():
@@ -225,24 +232,27 @@ class Bench:
         for emulator in self.emulators.values():
             emulator.stop()
 
+    def _at_rest(self) -> bool:
+        """Whether no channel gives anything or is in a pulse, so that every line is at 0 V or floats."""
+        return not any(drive.level or drive.pulsing for drive in self._drives.values())
+
     def _pulsed_arrays(self) -> set[int]:
-        pulsing = {port for port, drive in self._drives.items() if drive.pulsing}
-        if not pulsing:
+        if not any(drive.pulsing for drive in self._drives.values()):
             return set()
+        pulsing = {port for port, drive in self._drives.items() if drive.pulsing}
         return {
-            line.array
+            group.array
             for net in self._netlist.nets
             if not pulsing.isdisjoint(net.ports)
-            for line in net.lines
+            for group in net.groups
         }
 
-    def _carries(self, crosspoint: Crosspoint) -> bool:
-        """Whether a closed relay carries current: what the sources on its row side give through it."""
-        row = self._netlist.net_of(self._netlist.row_of(crosspoint))
+    def _carried(self, crosspoint: Crosspoint, netlist: Netlist, point: OperatingPoint) -> bool:
+        """Whether a closed relay carried current: what the sources on its row side gave through it."""
+        row = netlist.net_of(netlist.row_of(crosspoint))
         if row is None:
             return False
-        point = self.operating_point()
-        net = self._netlist.nets[row]
+        net = netlist.nets[row]
         live = any(self.driven(port).output for port in net.ports)
         current = sum(abs(point.currents[port]) for port in net.ports)
         volts = abs(point.volts[row]) if not math.isnan(point.volts[row]) else 0.0

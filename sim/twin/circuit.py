@@ -74,6 +74,12 @@ class _Node:
     own: float = 0.0
     """Current of the strongest voltage source while it is at its limit, A."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether any source of it gives other than 0 V."""
+        levels = any(drive.level != 0.0 for _, drive in self.others)
+        return bool(abs(self.volts) > 0.0 or self.currents or levels)
+
     def pulls(self) -> dict[Port | None, float]:
         """Current of every source but the strongest, A: weaker voltage sources give all they have."""
         pulls: dict[Port | None, float] = {port: drive.level for port, drive in self.currents}
@@ -107,23 +113,26 @@ def operating_point(
     Raises:
         ConvergenceError: an array solve failed.
     """
-    nodes = [_node(net, drives) for net in nets]
-    loads = [0.0] * len(nodes)
-    for _ in range(_MOST_ROUNDS):
-        loads = _find_free(nodes, arrays)
-        revised = [_revise(node, load) for node, load in zip(nodes, loads, strict=True)]
+    nodes = {place: _node(net, drives) for place, net in enumerate(nets) if not net.lone}
+    live = list(nodes.values())
+    loads = [0.0] * len(live)
+    for _ in range(_MOST_ROUNDS if any(node.alive for node in live) else 0):
+        loads = _find_free(live, arrays)
+        revised = [_revise(node, load) for node, load in zip(live, loads, strict=True)]
         if not any(revised):
             break
     currents: dict[Port, float] = {}
     limited: set[Port] = set()
-    for node, load in zip(nodes, loads, strict=True):
+    volts = [math.nan] * len(nets)
+    for (place, node), load in zip(nodes.items(), loads, strict=True):
+        volts[place] = node.volts
         _attribute(node, load, currents, limited)
     return OperatingPoint(
-        volts=tuple(node.volts for node in nodes),
+        volts=tuple(volts),
         currents=currents,
         limited=frozenset(limited),
-        conflicts=tuple(k for k, node in enumerate(nodes) if node.strongest and node.others),
-        levels=_levels(nodes, arrays),
+        conflicts=tuple(place for place, node in nodes.items() if node.strongest and node.others),
+        levels=_levels(live, arrays),
     )
 
 
@@ -143,7 +152,7 @@ def _node(net: Net, drives: Mapping[Port, Drive]) -> _Node:
     else:
         node.held = False
         if not node.currents and len(net.lines) < 2:
-            node.volts = math.nan  # a lone floating line; joined ones share an unknown voltage
+            node.volts = math.nan  # a floating line that nothing drives; joined ones share an unknown voltage
     return node
 
 
@@ -207,14 +216,7 @@ def _loads(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float]:
     levels = _levels(nodes, arrays)
     currents = {number: array.currents(*levels[number]) for number, array in arrays.items()}
     return [
-        float(
-            sum(
-                (currents[line.array].rows if line.side == "row" else currents[line.array].columns)[
-                    line.number
-                ]
-                for line in node.net.lines
-            )
-        )
+        sum(float(currents[group.array].of(group.side)[group.numbers].sum()) for group in node.net.groups)
         for node in nodes
     ]
 
@@ -225,8 +227,8 @@ def _levels(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> dict[int, tup
         for number, array in arrays.items()
     }
     for node in nodes:
-        for line in node.net.lines:
-            levels[line.array][0 if line.side == "row" else 1][line.number] = node.volts
+        for group in node.net.groups:
+            levels[group.array][0 if group.side == "row" else 1][group.numbers] = node.volts
     return levels
 
 

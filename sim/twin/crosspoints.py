@@ -1,12 +1,13 @@
 """Channel lists of a Keithley 707B: crosspoints, ranges, slots and everything."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .tsp_errors import TspError
 from .wiring import Crosspoint
 
 _ONE = re.compile(r"^([1-6])([A-H])(\d\d)$")
+_MOST_KNOWN = 10_000
 _SLOT = re.compile(r"^slot([1-6])$")
 
 
@@ -25,6 +26,8 @@ class Cards:
     slots: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     rows: int = 8
     columns: int = 12
+    _known: dict[str, tuple[Crosspoint, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """Items parsed before: few, and named again and again."""
 
     def all(self, slot: int) -> tuple[Crosspoint, ...]:
         """All crosspoints of a slot, row by row."""
@@ -48,9 +51,20 @@ class Cards:
         if not isinstance(channels, str):
             raise TspError(-104)
         found: dict[Crosspoint, None] = {}
-        for item in re.split("[,;]", channels):
-            found.update(dict.fromkeys(self._item(item.strip(), whole_slots)))
+        for item in channels.replace(";", ",").split(","):
+            points = self._known.get(item)
+            if points is None:
+                points = self._item(item.strip(), whole_slots)
+                if not item.strip().startswith(("slot", "all")):
+                    self._remember(item, points)
+            for one in points:
+                found[one] = None
         return tuple(found)
+
+    def _remember(self, item: str, points: tuple[Crosspoint, ...]) -> None:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[item] = points
 
     def _item(self, item: str, whole_slots: bool) -> tuple[Crosspoint, ...]:
         slot = _SLOT.match(item)
@@ -79,6 +93,7 @@ class Cards:
         if not found:
             raise TspError(-224)
         one = Crosspoint(self.matrix, int(found.group(1)), found.group(2), int(found.group(3)))
-        if one.slot not in self.slots or one not in self.all(one.slot):
+        inside = one.letter in "ABCDEFGH"[: self.rows] and 1 <= one.column <= self.columns
+        if one.slot not in self.slots or not inside:
             raise TspError(-224)
         return one

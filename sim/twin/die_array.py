@@ -1,16 +1,30 @@
 """One array of the die as a bench of instruments sees it: any line driven or floating, for any time."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from .._types import Floats, States
-from ..array import Bias, PulseOutcome, SimulatedArray, Transistors, Wear
+from ..array import Bias, PulseOutcome, Resolve, SimulatedArray, Transistors, Wear
 from ..array_kernels import NEGLIGIBLE_DAMAGE
+from ..cells import Cells, Dynamics, damage_of
 from ..device import Die
 from ..die import Tile, draw_tile
+from ..disturb import RUNGS, hazard_bounds, sum_bounds
 from ..network import Wires
-from .hold import NEGLIGIBLE, draw_hold, hold_damage, hold_probability
+from .hold import (
+    draw_candidates,
+    draw_hold,
+    hold_damage,
+    hold_is_calm,
+    hold_probability,
+    spread_of,
+)
+
+_STRONG = 1.0
+"""Summed bound of all cells beyond which a bias is drawn cell by cell."""
+_MOST_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -19,6 +33,55 @@ class LineCurrents:
 
     rows: Floats
     columns: Floats
+
+    def of(self, side: Literal["row", "column"]) -> Floats:
+        """Currents of the rows or of the columns."""
+        return self.rows if side == "row" else self.columns
+
+
+class HoldBounds:
+    """Bounds on what a bias left for a while can switch, kept for the spreads and durations that come up.
+
+    Args:
+        dynamics: switching law, heating, back-hopping.
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        self._dynamics = dynamics
+        self._bounds: dict[tuple[int, float], Floats] = {}
+        self._sums: dict[tuple[int, float], Floats] = {}
+
+    def sums(self, spread: float, duration: float, cells: Cells, state: States) -> Floats:
+        """Running sums over the cells of bounds on their hazards in their present states, (cells,).
+
+        Args:
+            spread: no junction sees more, V.
+            duration: s.
+            cells: parameters; those of every call since `cells_changed`.
+            state: (rows, columns); those of every call since `states_changed`.
+        """
+        rung = min(int(np.searchsorted(RUNGS, spread)), len(RUNGS) - 1)
+        key = rung, duration
+        if key not in self._sums:
+            if key not in self._bounds:
+                if len(self._bounds) >= _MOST_KEPT:
+                    self.cells_changed()
+                bounds = np.empty((2, state.size))
+                hazard_bounds(cells, self._dynamics, rung, duration, float(cells.rate.max()), bounds)
+                self._bounds[key] = bounds
+            sums = np.empty(state.size)
+            sum_bounds(self._bounds[key], state, sums)
+            self._sums[key] = sums
+        return self._sums[key]
+
+    def states_changed(self) -> None:
+        """Forget what depends on the states."""
+        self._sums.clear()
+
+    def cells_changed(self) -> None:
+        """Forget everything."""
+        self._sums.clear()
+        self._bounds.clear()
 
 
 class DieArray:
@@ -33,16 +96,25 @@ class DieArray:
         transistors: of a 1T1R array, whose gates a bench of source-measure units holds open; None if passive.
         seed: key of all draws.
         number: number of the array on its die.
+        resolve: whether flips within a pulse change the voltages of that pulse, see `SimulatedArray`.
     """
 
     def __init__(
-        self, tile: Tile, wires: Wires, transistors: Transistors | None, seed: int, number: int
+        self,
+        tile: Tile,
+        wires: Wires,
+        transistors: Transistors | None,
+        seed: int,
+        number: int,
+        resolve: Resolve = "frozen",
     ) -> None:
         self._dynamics = tile.dynamics
         self._seed, self._number = np.uint64(seed), number
-        self._array = SimulatedArray(tile, wires, transistors, seed, number)
+        self._array = SimulatedArray(tile, wires, transistors, seed, number, resolve)
         self._probability = np.empty(self._array.shape)
         self._damage = np.empty(self._array.shape)
+        self._bounds = HoldBounds(tile.dynamics)
+        self._drifts = tile.die.drift.sigma > 0.0
         self.holds = 0
         self._solved: tuple[bytes, bytes, Bias] | None = None
         self.version = 0
@@ -52,6 +124,11 @@ class DieArray:
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self._array.shape
+
+    @property
+    def array(self) -> SimulatedArray:
+        """The array itself, for whoever keeps a chip between two sessions."""
+        return self._array
 
     @property
     def state(self) -> States:
@@ -88,27 +165,34 @@ class DieArray:
         outcome = self._array.apply(row_levels, column_levels, np.array(width), 1)
         if outcome.flips or outcome.broken:
             self._changed()
+        if outcome.broken or self._drifts:
+            self._bounds.cells_changed()
         return outcome
 
     def hold(self, row_levels: Floats, column_levels: Floats, duration: float) -> int:
         """Leave a bias on for `duration` seconds; returns the number of cells that flipped.
 
-        States are frozen within one hold, and junctions that it breaks break at its end. A bias too weak to
-        flip anything uses no draw.
+        States are frozen within one hold, and junctions that it breaks break at its end.
         """
-        driven = np.concatenate([row_levels, column_levels])
-        driven = driven[~np.isnan(driven)]
-        if duration <= 0.0 or driven.size == 0 or driven.max() == driven.min():
+        spread = spread_of(row_levels, column_levels)
+        if duration <= 0.0 or spread == 0.0:
+            return 0
+        hold, self.holds = self.holds, self.holds + 1
+        cells, state = self._array.cells, self._array.state
+        sums = self._bounds.sums(spread, duration, cells, state)
+        wears = damage_of(self._dynamics, spread, duration) >= NEGLIGIBLE_DAMAGE
+        if not wears and sums[-1] < _STRONG and hold_is_calm(sums[-1], self._seed, self._number, hold):
             return 0
         volts = self._solve(row_levels, column_levels).junctions
-        cells, state = self._array.cells, self._array.state
-        largest = hold_probability(cells, state, self._dynamics, volts, duration, self._probability)
-        flips = 0
-        if largest > NEGLIGIBLE:
-            flips = draw_hold(self._probability, state, self._seed, self._number, self.holds)
-            self.holds += 1
+        if sums[-1] < _STRONG:
+            flips = draw_candidates(
+                cells, state, self._dynamics, volts, sums, duration, self._seed, self._number, hold
+            )
+        else:
+            hold_probability(cells, state, self._dynamics, volts, duration, self._probability)
+            flips = draw_hold(self._probability, state, self._seed, self._number, hold)
         wear = None
-        if hold_damage(cells, self._dynamics, volts, duration, self._damage) >= NEGLIGIBLE_DAMAGE:
+        if wears and hold_damage(cells, self._dynamics, volts, duration, self._damage) >= NEGLIGIBLE_DAMAGE:
             worn = self._array.wear
             wear = Wear(worn.damage + self._damage, worn.log_rate)
         if flips or wear:
@@ -116,6 +200,7 @@ class DieArray:
             self._array.restore(state, self._array.pulses, self._array.reads, wear)
             if flips or (self._array.broken != broken).any():
                 self._changed()
+                self._bounds.cells_changed()
         return flips
 
     def _solve(self, row_levels: Floats, column_levels: Floats) -> Bias:
@@ -129,6 +214,7 @@ class DieArray:
     def _changed(self) -> None:
         self.version += 1
         self._solved = None
+        self._bounds.states_changed()
 
 
 def draw_array(
@@ -154,3 +240,17 @@ def draw_array(
     """
     tile = draw_tile(die or Die(), rows, columns, seed, number)
     return DieArray(tile, wires or Wires(1.0, 1.0, 5.0, 5.0), transistors, seed, number)
+
+
+def warm_up(resolve: Resolve = "frozen") -> None:
+    """Compile all that an array needs, on a throwaway one.
+
+    The first call of a kernel after an installation compiles it for seconds: longer than a client waits for
+    a reply.
+    """
+    array = DieArray(draw_tile(Die(), 2, 2, 0, 0), Wires(1.0, 1.0, 5.0, 5.0), None, 0, 0, resolve)
+    rows, columns = np.array([0.4, np.nan]), np.array([0.0, -0.4])
+    for levels in (rows, np.array([0.4, 0.0])):
+        array.currents(levels, columns)
+        array.hold(levels, columns, 1e-3)
+        array.pulse(levels, columns, 1e-3)

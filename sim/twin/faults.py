@@ -20,6 +20,8 @@ FaultName = Literal[
     "process-death",
 ]
 FAULT_NAMES: tuple[str, ...] = get_args(FaultName)
+MESSAGE_AVAILABLE = 16
+"""Bit 4 of the status byte (IEEE 488.2)."""
 _GARBAGE = bytes(range(128, 160)) + b"?;\x00\n"
 _SQUEEZED = 1e-6
 
@@ -30,11 +32,15 @@ class Delivery:
 
     Attributes:
         data: bytes to send, maybe none.
+        late: reply to an earlier message, which goes out before `data`.
+        ends: whether the reply ends as the instrument ends one; a truncated one has no end.
         delay: wall time to wait before sending, s.
         died: whether the link is cut and never comes back.
     """
 
     data: bytes = b""
+    late: bytes = b""
+    ends: bool = True
     delay: float = 0.0
     died: bool = False
 
@@ -118,17 +124,25 @@ class Endpoint:
         if "drop" in names:
             return Delivery()
         reply = self._exchange(message, active)
-        if self._held:
-            reply, self._held = self._held + reply, b""
+        late, self._held = self._held, b""
         if "late-reply" in names:
-            self._held = reply
+            self._held = late + reply
             return Delivery()
         if "garbage" in names and reply:
             reply = _GARBAGE
-        if "truncated-line" in names:
+        ends = "truncated-line" not in names
+        if not ends:
             reply = reply[: len(reply) // 2]
         delay = sum(one.duration for one in active if one.name == "delay")
-        return Delivery(reply, delay)
+        return Delivery(reply, late, ends, delay)
+
+    def clear(self) -> None:
+        """A device clear, on links that have one: a reply that is held back is dropped."""
+        self._held = b""
+
+    def status_byte(self) -> int:
+        """What a serial poll finds, but for bit 4 (message available), which only the link knows."""
+        return self.emulator.status_byte() & ~MESSAGE_AVAILABLE
 
     def _due(self) -> list[_Armed]:
         """The faults of this message; counts them down."""

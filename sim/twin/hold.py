@@ -1,4 +1,12 @@
-"""What a bias left on an array does to its cells: compiled, with draws apart from those of pulses."""
+"""What a bias left on an array does to its cells: compiled, with draws apart from those of pulses.
+
+A weak bias, such as that of a read, is drawn by thinning from bounds on the hazard of each cell and needs no
+voltages unless a candidate comes up; a strong one is drawn cell by cell.
+"""
+
+import math
+
+import numpy as np
 
 from ...compiled import kernel
 from .._types import Floats, States
@@ -49,6 +57,67 @@ def draw_hold(probability: Floats, state: States, seed: Word, tile: int, hold: i
                     state[i, j] = 1 - state[i, j]
                     flips += 1
     return flips
+
+
+@kernel
+def spread_of(row_levels: Floats, column_levels: Floats) -> float:
+    """Largest less smallest level of the lines that do not float, V; 0 if none is driven."""
+    low, high = math.inf, -math.inf
+    for level in row_levels:
+        if not math.isnan(level):
+            low, high = min(low, level), max(high, level)
+    for level in column_levels:
+        if not math.isnan(level):
+            low, high = min(low, level), max(high, level)
+    return high - low if high > low else 0.0
+
+
+@kernel
+def hold_is_calm(total: float, seed: Word, tile: int, hold: int) -> bool:
+    """Whether no candidate comes up in a hold whose summed bound is `total`; see `draw_candidates`."""
+    wait, _ = uniform_pair(seed, EXTRA_STREAM + 4 * tile, FIRST_HOLD + hold, 0)
+    return -math.log(wait) > total
+
+
+@kernel
+def draw_candidates(
+    cells: Cells, state: States, dynamics: Dynamics, volts: Floats, sums: Floats, duration: float, seed: Word,
+    tile: int, hold: int,
+) -> int:  # fmt: skip
+    """Flip cells in place by thinning, as `mtjloop.sim.disturb` does in reads; returns the number of flips.
+
+    Args:
+        cells: parameters, as worn.
+        state: (rows, columns).
+        dynamics: switching law, heating, back-hopping.
+        volts: across each junction alone, V.
+        sums: running sums of the bounds on the hazard of each cell, (cells,).
+        duration: s.
+        seed: key of all draws.
+        tile: number of the array.
+        hold: number of the hold.
+    """
+    stream, event = EXTRA_STREAM + 4 * tile, FIRST_HOLD + hold
+    n = state.shape[1]
+    start = state.copy()
+    flips, candidate, spent = 0, 0, 0.0
+    while True:
+        wait, pick = uniform_pair(seed, stream, event, 2 * candidate)
+        spent -= math.log(wait)
+        if spent > sums[-1]:
+            return flips
+        cell = np.searchsorted(sums, pick * sums[-1])
+        i, j = cell // n, cell % n
+        bound = sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
+        hazard = cell_hazard(dynamics, cells, start[i, j], volts[i, j], i, j, duration, 0.0)
+        accept, stay = uniform_pair(seed, stream, event, 2 * candidate + 1)
+        # A device that left is found switched if it then hopped an even number of times.
+        hops = hop_count(dynamics, start[i, j], volts[i, j], duration)
+        left = accept * bound < hazard and state[i, j] == start[i, j]
+        if left and stay < 0.5 * (1.0 + math.exp(-2.0 * hops)):
+            state[i, j] = 1 - start[i, j]
+            flips += 1
+        candidate += 1
 
 
 @kernel

@@ -130,7 +130,7 @@ class Keithley2600B(TspInstrument):
         self.machine.show(self.root)
         node = Group()
         nodes = bench.wiring.tsp_link
-        node.child(nodes.index(name) + 1 if name in nodes else 1, self.root)
+        node.child(nodes.index(name) + 1 if name in nodes else 1, self.as_node())
         node.indexer = self._remote_node
         self.machine.set_global("node", node)
         add_pulse_scripts(self.machine)
@@ -174,7 +174,7 @@ class Keithley2600B(TspInstrument):
         if self.name in nodes and 1 <= number_ <= len(nodes):
             other = self.bench.emulators.get(nodes[int(number_) - 1])
             if isinstance(other, TspInstrument):
-                return other.root
+                return other.as_node()
         raise TspError(1212)
 
     def _sweeping(self) -> int:

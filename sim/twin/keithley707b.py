@@ -184,7 +184,10 @@ class Keithley707B(TspInstrument):
         return self._listed(channels, self._wanted)
 
     def _listed(self, channels: object, chosen: set[Crosspoint]) -> object:
-        found = sorted(chosen.intersection(self._known(channels, True)))
+        if isinstance(channels, str) and channels.strip() == "allslots":
+            found = sorted(chosen)
+        else:
+            found = sorted(chosen.intersection(self._known(channels, True)))
         return ";".join(map(str, found)) or None
 
     def _get_state(self, channels: object) -> object:

@@ -105,7 +105,7 @@ class KeysightB2900:
             "*OPC?": self._await,
             "*ESR?": lambda: f"{self._take_events()}",
             "*ESE?": lambda: f"{self._enabled_events}",
-            "*STB?": lambda: f"{self._status_byte()}",
+            "*STB?": lambda: f"{self.status_byte()}",
             "*SRE?": lambda: f"{self._enabled_requests}",
             "*TST?": lambda: "0",
             "*OPT?": lambda: "0",
@@ -314,7 +314,8 @@ class KeysightB2900:
         self._events = self.errors.event_bits = 0
         return bits
 
-    def _status_byte(self) -> int:
+    def status_byte(self) -> int:
+        """The status byte: error available, standard event summary."""
         byte = 4 if len(self.errors) else 0
         byte |= 32 if (self._events | self.errors.event_bits) & self._enabled_events else 0
         return byte | (64 if byte & self._enabled_requests else 0)

@@ -58,6 +58,7 @@ class TspInstrument:
             "*TRG": self._trigger,
         }
         self.request_enable = 0
+        self._node: Group | None = None
         bench.add(self)
 
     def receive(self, message: bytes) -> bytes:
@@ -68,6 +69,15 @@ class TspInstrument:
         replies = b"".join(self._output)
         self._output.clear()
         return replies
+
+    def as_node(self) -> Group:
+        """The tree as other nodes of a TSP-Link see it: `node[n].model` beside all tables."""
+        if self._node is None:
+            self._node = Group()
+            self._node.objects.update(self.root.objects)
+            one = self.identity
+            self._node.constants(model=one.model, serialno=one.serial, revision=one.firmware)
+        return self._node
 
     def emit(self, line: str) -> None:
         """Put a line into the output queue."""
@@ -142,7 +152,7 @@ class TspInstrument:
             else:
                 self._script.append(line)
             return
-        if not word:
+        if not word or word == "abort":  # nothing runs between two messages, so nothing is aborted
             return
         first, _, rest = word.partition(" ")
         if first in ("loadscript", "loadandrunscript"):

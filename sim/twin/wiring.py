@@ -1,8 +1,11 @@
 """Which terminal is joined to which: wires that stay, crosspoints that close, and the nets they make."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ConfigurationError
 
@@ -65,8 +68,7 @@ class Wire:
     b: Terminal
 
 
-@dataclass(frozen=True, order=True)
-class Crosspoint:
+class Crosspoint(NamedTuple):
     """A relay of a switch matrix; `1A03` is slot 1, row A, column 3."""
 
     matrix: str
@@ -117,12 +119,34 @@ class Wiring:
 
 
 @dataclass(frozen=True)
+class LinesOfSide:
+    """Lines of one side of one array, as numbers (lines,)."""
+
+    array: int
+    side: Side
+    numbers: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
 class Net:
-    """Terminals that are one electrical node now."""
+    """Terminals that are one electrical node now.
+
+    Attributes:
+        ports: channels of it.
+        lines: lines of the die of it.
+        grounded: whether it is joined to the common.
+        groups: the same lines by array and side.
+    """
 
     ports: tuple[Port, ...]
     lines: tuple[DieLine, ...]
     grounded: bool
+    groups: tuple[LinesOfSide, ...] = field(compare=False)
+
+    @property
+    def lone(self) -> bool:
+        """Whether it is one line, or none, that nothing drives."""
+        return not self.ports and not self.grounded and len(self.lines) < 2
 
 
 class Netlist:
@@ -134,51 +158,121 @@ class Netlist:
     """
 
     def __init__(self, wiring: Wiring, closed: Iterable[Crosspoint]) -> None:
-        self._parent: dict[Terminal, Terminal] = {}
-        self._backplane = wiring.backplane
-        for wire in wiring.wires:
-            self._join(wire.a, wire.b)
-        for crosspoint in closed:
-            self._join(self.row_of(crosspoint), self.column_of(crosspoint))
-        members: dict[Terminal, list[Terminal]] = {}
-        for terminal in self._parent:
-            members.setdefault(self._root(terminal), []).append(terminal)
-        self._number = {root: number for number, root in enumerate(members)}
-        self.nets = tuple(_net(group) for group in members.values())
+        self._frame = _Frame(wiring)
+        self._join(closed)
+
+    def rewired(self, closed: Iterable[Crosspoint]) -> "Netlist":
+        """The nets of the same wires with other crosspoints closed."""
+        other = Netlist.__new__(Netlist)
+        other._frame = self._frame
+        other._join(closed)
+        return other
 
     def net_of(self, terminal: Terminal) -> int | None:
         """Number of the net of a terminal in `nets`, or None if it is joined to nothing."""
-        return self._number[self._root(terminal)] if terminal in self._parent else None
+        place = self._frame.places.get(terminal)
+        # A terminal that only a crosspoint names is known from when that was first closed.
+        if place is None or place >= len(self._parent):
+            return None
+        return self._number[_root(self._parent, place)]
 
     def row_of(self, crosspoint: Crosspoint) -> MatrixRow:
         """The row terminal of a crosspoint."""
-        return MatrixRow(crosspoint.matrix, crosspoint.letter, None if self._backplane else crosspoint.slot)
+        return self._frame.row_of(crosspoint)
 
     @staticmethod
     def column_of(crosspoint: Crosspoint) -> MatrixColumn:
         """The column terminal of a crosspoint."""
         return MatrixColumn(crosspoint.matrix, crosspoint.slot, crosspoint.column)
 
-    def _root(self, terminal: Terminal) -> Terminal:
-        parent = self._parent
-        while parent[terminal] is not terminal:
-            parent[terminal] = parent[parent[terminal]]
-            terminal = parent[terminal]
-        return terminal
+    def _join(self, closed: Iterable[Crosspoint]) -> None:
+        frame = self._frame
+        pairs = [frame.ends(crosspoint) for crosspoint in closed]
+        self._parent = parent = frame.parent.copy()
+        for a, b in pairs:
+            parent[_root(parent, a)] = _root(parent, b)
+        # Groups of wires that are one piece are what crosspoints join.
+        joined: dict[int, list[int]] = {}
+        for piece in frame.roots:
+            joined.setdefault(_root(parent, piece), []).append(piece)
+        self._number = {root: number for number, root in enumerate(joined)}
+        self.nets = tuple(
+            frame.nets[pieces[0]] if len(pieces) == 1 else frame.merged(pieces) for pieces in joined.values()
+        )
 
-    def _join(self, a: Terminal, b: Terminal) -> None:
-        self._parent.setdefault(a, a)
-        self._parent.setdefault(b, b)
-        # Keys may be equal without being one object, so look up the stored ones.
-        self._parent[self._root(self._parent[a])] = self._root(self._parent[b])
+
+class _Frame:
+    """What wires alone make: terminals by number, the pieces they belong to, and the net of each piece."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.places: dict[Terminal, int] = {}
+        self.parent: list[int] = []
+        self._backplane = wiring.backplane
+        self._ends: dict[Crosspoint, tuple[int, int]] = {}
+        for wire in wiring.wires:
+            a, b = self._place(wire.a), self._place(wire.b)
+            self.parent[_root(self.parent, a)] = _root(self.parent, b)
+        members: dict[int, list[Terminal]] = {}
+        for terminal, place in self.places.items():
+            members.setdefault(_root(self.parent, place), []).append(terminal)
+        lines = sorted(one for one in self.places if isinstance(one, DieLine))
+        self._lines, self._rank = lines, {line: rank for rank, line in enumerate(lines)}
+        self.roots = list(members)
+        self.nets = {root: self._net(group) for root, group in members.items()}
+
+    def row_of(self, crosspoint: Crosspoint) -> MatrixRow:
+        return MatrixRow(crosspoint.matrix, crosspoint.letter, None if self._backplane else crosspoint.slot)
+
+    def ends(self, crosspoint: Crosspoint) -> tuple[int, int]:
+        """Numbers of the two terminals of a crosspoint."""
+        known = self._ends.get(crosspoint)
+        if known is None:
+            known = self._place(self.row_of(crosspoint)), self._place(Netlist.column_of(crosspoint))
+            for place in known:
+                if place not in self.nets and self.parent[place] == place:
+                    self.roots.append(place)
+                    self.nets[place] = Net((), (), False, ())
+            self._ends[crosspoint] = known
+        return known
+
+    def merged(self, pieces: list[int]) -> Net:
+        """One net of several pieces."""
+        nets = [self.nets[piece] for piece in pieces]
+        ports = sorted(port for net in nets for port in net.ports)
+        ranks = sorted(self._rank[line] for net in nets for line in net.lines)
+        return self._made(ports, [self._lines[rank] for rank in ranks], any(net.grounded for net in nets))
+
+    def _net(self, group: list[Terminal]) -> Net:
+        return self._made(
+            sorted(t for t in group if isinstance(t, Port)),
+            sorted(t for t in group if isinstance(t, DieLine)),
+            any(isinstance(t, Ground) for t in group),
+        )
+
+    @staticmethod
+    def _made(ports: list[Port], lines: list[DieLine], grounded: bool) -> Net:
+        groups: dict[tuple[int, Side], list[int]] = {}
+        for line in lines:
+            groups.setdefault((line.array, line.side), []).append(line.number)
+        return Net(
+            tuple(ports),
+            tuple(lines),
+            grounded,
+            tuple(LinesOfSide(*key, np.array(numbers, dtype=np.intp)) for key, numbers in groups.items()),
+        )
+
+    def _place(self, terminal: Terminal) -> int:
+        place = self.places.setdefault(terminal, len(self.parent))
+        if place == len(self.parent):
+            self.parent.append(place)
+        return place
 
 
-def _net(group: list[Terminal]) -> Net:
-    return Net(
-        ports=tuple(sorted(t for t in group if isinstance(t, Port))),
-        lines=tuple(sorted(t for t in group if isinstance(t, DieLine))),
-        grounded=any(isinstance(t, Ground) for t in group),
-    )
+def _root(parent: list[int], place: int) -> int:
+    while parent[place] != place:
+        parent[place] = parent[parent[place]]
+        place = parent[place]
+    return place
 
 
 def matrix_wiring(

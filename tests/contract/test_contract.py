@@ -83,7 +83,13 @@ def test_sign_of_a_current_follows_its_level(crossbar: Crossbar) -> None:
 
 
 def test_a_sequence_of_reads_is_the_single_reads(crossbar: Crossbar) -> None:
-    levels = np.random.default_rng(0).uniform(-READ, READ, (4, crossbar.capabilities.rows))
+    can = crossbar.capabilities
+    rng = np.random.default_rng(0)
+    levels = rng.uniform(-READ, READ, (4, can.rows))
+    if can.read_levels is not None:
+        # As many levels as the bench drives, each on some lines; 0 V on the others.
+        few = np.pad(rng.uniform(-READ, READ, (4, can.read_levels)), ((0, 0), (1, 0)))
+        levels = np.take_along_axis(few, rng.integers(0, few.shape[1], levels.shape), axis=1)
     together = crossbar.read(Bias(levels))
     singly = np.stack([crossbar.read(Bias(row)).currents for row in levels])
     assert together.currents.shape == singly.shape == (4, crossbar.capabilities.columns)
@@ -102,6 +108,7 @@ def test_pulse_reports_what_was_applied(crossbar: Crossbar) -> None:
 
 def test_repeats_take_their_time_and_energy(crossbar: Crossbar) -> None:
     rows, columns = lines(crossbar, 0.05, -0.05)
+    crossbar.apply(Pulse(rows, columns, WIDTH))  # a bench may have to connect the lines first
     once = crossbar.apply(Pulse(rows, columns, WIDTH))
     often = crossbar.apply(Pulse(rows, columns, WIDTH, repeat=10))
     assert often.elapsed >= once.elapsed + 9 * once.width
@@ -184,6 +191,30 @@ def test_reads_above_their_limit_are_refused(crossbar: Crossbar) -> None:
     levels[0] = -0.2
     with pytest.raises(LimitError, match=r"read would put up to 0\.4 V"):
         crossbar.read(Bias(levels))
+
+
+def test_more_levels_than_the_bench_drives_are_refused(crossbar: Crossbar) -> None:
+    """Both numbers are named; 0 V and floating lines take no level."""
+    can = crossbar.capabilities
+    before = conductances(crossbar)
+    ramp = np.linspace(0.0, 0.05, can.rows)
+    if can.read_levels is not None and can.read_levels < can.rows - 1:
+        with pytest.raises(CapabilityError, match=rf"read with 5 different.*drives {can.read_levels} "):
+            crossbar.read(Bias(ramp))
+    else:
+        assert crossbar.read(Bias(ramp)).currents.shape == (can.columns,)
+    pulse = Pulse(ramp, np.zeros(can.columns), WIDTH)
+    if can.distinct_levels is not None and can.distinct_levels < can.rows - 1:
+        with pytest.raises(CapabilityError, match=rf"pulse with 5 different.*drives {can.distinct_levels} "):
+            crossbar.apply(pulse)
+    else:
+        crossbar.apply(pulse)
+    rows, columns = lines(crossbar, 0.05, -0.05)
+    rows[0], columns[1] = 0.0, 0.0
+    if can.floating_lines:
+        rows[1] = np.nan
+    crossbar.apply(Pulse(rows, columns, WIDTH))
+    assert conductances(crossbar) == pytest.approx(before, rel=0.05)
 
 
 def test_misshapen_reads_are_refused(crossbar: Crossbar) -> None:

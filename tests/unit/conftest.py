@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mtjloop.drivers.checks import check_bias, check_pulse
 from mtjloop.drivers.contract import Applied, Bias, Capabilities, Pulse, Reading, SafeState, Timing
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,8 @@ class IdealCrossbar:
         stuck: (row, column) -> state that the cell keeps.
         median_voltage: V0, where P is one half.
         seed: of the draws.
+        distinct_levels: different levels besides 0 V in a pulse; None for one a line.
+        read_levels: the same in a read.
     """
 
     rows: int
@@ -30,17 +33,33 @@ class IdealCrossbar:
     stuck: dict[tuple[int, int], int] = field(default_factory=dict)
     median_voltage: float = 0.3
     seed: int = 0
+    distinct_levels: int | None = None
+    read_levels: int | None = None
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
         self.state = self.rng.integers(0, 2, (self.rows, self.columns))
         self.pulses: list[Pulse] = []
+        self.reads = 0
         self._stick()
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            self.rows, self.columns, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, True, True, False, TIMING
+            rows=self.rows,
+            columns=self.columns,
+            kind="passive",
+            voltage_range=2.0,
+            voltage_resolution=0.0,
+            minimum_width=1e-6,
+            maximum_width=1.0,
+            width_resolution=0.0,
+            distinct_levels=self.distinct_levels,
+            read_levels=self.read_levels,
+            floating_lines=True,
+            transposed_read=True,
+            gate_lines=False,
+            timing=TIMING,
         )
 
     @property
@@ -51,6 +70,7 @@ class IdealCrossbar:
         return float(1.0 - 2.0 ** -((abs(volts) / self.median_voltage) ** 20))
 
     def apply(self, pulse: Pulse) -> Applied:
+        check_pulse(pulse, self.capabilities)
         self.pulses.append(pulse)
         volts = np.nan_to_num(pulse.rows)[:, None] - np.nan_to_num(pulse.columns)
         for _ in range(pulse.repeat):
@@ -62,6 +82,8 @@ class IdealCrossbar:
         return Applied(float(np.max(pulse.width)), 1e-4, energy=1e-9)
 
     def read(self, bias: Bias) -> Reading:
+        check_bias(bias, self.capabilities)
+        self.reads += len(np.atleast_2d(bias.levels))
         g = self.conductance if bias.orientation == "forward" else self.conductance.T
         return Reading(bias.levels @ g, 0.0, 1e-5)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from mtjloop.drivers.arming import Arming, BenchState
 from mtjloop.drivers.bench import Bench as OpenBench
 from mtjloop.drivers.contract import (
     Applied,
@@ -17,11 +18,11 @@ from mtjloop.drivers.contract import (
     device_voltage_bound,
 )
 from mtjloop.drivers.guard import Guard, Limits
-from mtjloop.errors import CapabilityError, FaultError, LimitError, SafetyError
+from mtjloop.errors import CapabilityError, FaultError, LimitError, NotArmedError, SafetyError
 
 LIMITS = Limits(device_voltage=0.8, read_voltage=0.2, line_current=1e-3, pulse_width=1e-3)
 CAPABILITIES = Capabilities(
-    2, 2, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, True, True, False, Timing(0, 0, 0)
+    2, 2, "passive", 2.0, 0.0, 1e-6, 1.0, 0.0, None, None, True, True, False, Timing(0, 0, 0)
 )
 
 
@@ -132,6 +133,28 @@ def test_any_exception_leaves_the_bench_safe_and_closed(error: BaseException) ->
     assert bench.calls == ["apply", "safe"]
     with pytest.raises(SafetyError, match="closed after a fault"):
         guard.apply(pulse())
+
+
+def test_a_guard_of_an_unarmed_bench_lets_nothing_through() -> None:
+    bench = Bench()
+    guard = Guard(bench, LIMITS, Arming())
+    with pytest.raises(NotArmedError, match="nothing was sent"):
+        guard.apply(pulse())
+    with pytest.raises(NotArmedError, match="nothing was sent"):
+        guard.read(Bias(np.array([0.1, 0.0])))
+    assert guard.safe().proven
+    assert bench.calls == ["safe"]
+
+
+def test_a_fault_closes_all_crossbars_of_a_bench() -> None:
+    first, second, arming = Bench(compliance=True), Bench(), Arming.simulated()
+    guards = Guard(first, LIMITS, arming), Guard(second, LIMITS, arming)
+    with pytest.raises(FaultError):
+        guards[0].apply(pulse())
+    with pytest.raises(SafetyError, match="closed after a fault"):
+        guards[1].apply(pulse())
+    assert second.calls == []
+    assert arming.state is BenchState.FAULT
 
 
 def test_bound_on_the_device_voltage_counts_ground_and_ignores_floating_lines() -> None:

@@ -237,7 +237,10 @@ def test_an_output_is_not_switched_on_before_it_is_configured(bench: Bench) -> N
 def test_an_update_is_one_call(bench: Bench) -> None:
     bench.configure()
     bench.call(
-        ["mtjloop_pulse({smua, smub}, {{0.6, -0.6}, {0.0, 0.3}}, 2, 2, 0.0002, 0.001, 0.00012, true)"],
+        [
+            "mtjloop_pulse({smua, smub}, {{0.6, -0.6}, {0.0, 0.3}}, 2, 2, 0.0002, 0.001, 0.00012, "
+            "{0.001, 0.001}, true)"
+        ],
         "1.0e-04, 5.9e-01, 0.0e+00, -1.0e-04, 1.0e-03, 6.4e+01, "
         "-2.0e-04, -5.9e-01, 0.0e+00, 2.0e-04, 3.0e-01, 0.0e+00",
     )
@@ -251,7 +254,7 @@ def test_an_update_is_one_call(bench: Bench) -> None:
 def test_a_long_train_of_one_level_is_filled_by_the_instrument(bench: Bench) -> None:
     bench.configure()
     bench.call(
-        ["mtjloop_pulse({smub}, {mtjloop_fill(50, 0.4)}, 1, 50, 0.0002, 0.001, 0.00012, false)"],
+        ["mtjloop_pulse({smub}, {mtjloop_fill(50, 0.4)}, 1, 50, 0.0002, 0.001, 0.00012, {0.001}, false)"],
         ", ".join(["1e-5, 0.4, 0"] * 50),
     )
     got = bench.smu.pulse(PulseTrain({"b": [0.4] * 50}, 2e-4, 1e-3), cycle_output=False)
@@ -263,7 +266,8 @@ def test_doubles_come_back_exactly() -> None:
     bench.configure()
     values = [0.1 + 0.2, 1 / 3, 64.0]
     bench.call(
-        ["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0001, true)"], b"#0" + struct.pack("<3d", *values) + b"\n"
+        ["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0001, {0.001}, true)"],
+        b"#0" + struct.pack("<3d", *values) + b"\n",
     )
     got = bench.smu.source_and_measure({"a": [0.1]}, 1e-4)
     assert (got.currents["a"], got.voltages["a"], got.compliance["a"]) == ((0.1 + 0.2,), (1 / 3,), (True,))
@@ -274,7 +278,7 @@ def test_doubles_come_back_exactly() -> None:
 def test_a_binary_reply_that_is_text_is_an_error_not_a_number() -> None:
     bench = Bench(numbers="real64")
     bench.configure()
-    bench.call(["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0, true)"], "mtjloop short\t0.00000e+00")
+    bench.call(["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0, {0.001}, true)"], "mtjloop short\t0.00000e+00")
     with pytest.raises(InstrumentError, match="an output was off"):
         bench.smu.source_and_measure({"a": [0.1]}, 0.0)
 
@@ -324,7 +328,7 @@ def test_an_error_in_the_queue_is_raised_with_code_and_message(bench: Bench) -> 
 
 def test_a_function_that_aborts_still_answers(bench: Bench) -> None:
     bench.configure()
-    bench.call(["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0, true)"], None, "1.00000e+00")
+    bench.call(["mtjloop_steps({smua}, {{0.1}}, 1, 1, 0.0, {0.001}, true)"], None, "1.00000e+00")
     bench.link.expect(
         ("print(errorqueue.count)", "1.00000e+00"),
         ("print(errorqueue.next())", "-2.86000e+02\tTSP Runtime error at line 4\t2.00000e+01\t1.00000e+00"),

@@ -88,6 +88,7 @@ def pulse_message(levels: dict[str, str], *, cycle: bool = True) -> str:
             f":SOUR{c}:FUNC:SHAP PULS",
             f":SOUR{c}:PULS:DEL 2e-05",
             f":SOUR{c}:PULS:WIDT 0.0001",
+            f":SENS{c}:CURR:APER 2e-05",
             f":SOUR{c}:VOLT:MODE LIST",
             f":SOUR{c}:LIST:VOLT {listed}",
             f":TRIG{c}:TRAN:DEL 0",
