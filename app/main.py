@@ -293,9 +293,31 @@ def train(
     runs: Runs = _RUNS,
     as_json: AsJson = False,
     report: Annotated[bool, typer.Option(help="Also write the report of the run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Rehearse on a simulated die; nothing is opened or recorded.")
+    ] = False,
+    die: Annotated[
+        Path | None, typer.Option(help="Die file of the dry run, such as `mtjloop fit` writes.")
+    ] = None,
 ) -> None:
     """Train a network in situ, on the crossbars of the bench."""
     with _errors():
+        if die is not None and not dry_run:
+            raise ConfigurationError(
+                "--die belongs to --dry-run; name the die in the bench file to train on it"
+            )
+        if dry_run:
+            from .dry_run_command import dry_run as rehearse
+            from .dry_run_command import print_dry_run
+
+            rehearsed = rehearse(bench, experiment, die, seed)
+            if as_json:
+                _print_json(rehearsed)
+            else:
+                print_dry_run(rehearsed)
+            if rehearsed["interrupted"]:
+                raise typer.Exit(_INTERRUPTED)
+            return
         from .text import print_training
         from .train_command import train as work
 

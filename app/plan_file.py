@@ -229,7 +229,7 @@ class PlanDescription:
 
     def _check_widths(self, bench: BenchFile, widths: tuple[float, ...]) -> None:
         low, high = 0.0, bench.limits.pulse_width
-        if bench.simulated is not None:
+        if bench.backend == "simulated" and bench.simulated is not None:
             electronics = bench.simulated.electronics
             low, high = electronics.minimum_width, min(high, electronics.maximum_width)
         for width in widths:

@@ -3,6 +3,7 @@
     python benchmarks/characterize.py accuracy   errors and coverage, adaptive, at most 1,000 trials each
     python benchmarks/characterize.py design     pulses that designs need for one sigma(Delta)
     python benchmarks/characterize.py drift      devices flagged, drifting and steady
+    python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
     python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
 
 All go through characterize and fit as a user runs them: read noise, wires and spread of the default die.
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mtjloop.app.characterize_command import characterize
+from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import read_bench_file, tile_views
@@ -59,8 +61,10 @@ def column(rows: list[dict[str, Any]], name: str) -> Floats:
 
 
 def accuracy() -> None:
+    plan = (
         "name: accuracy\ntiles: [0]\nwidths: [10 us, 100 us, 1 ms]\nmaximum: 1000\nprecision: none\n"
         "record: tally\n"
+    )
     errors: list[Floats] = []
     inside: list[Floats] = []
     for seed in (100, 101):
@@ -142,6 +146,37 @@ def drift() -> None:
         )
 
 
+def loop() -> None:
+    """Measure a whole die, fit it, and rehearse the Wine example on the fitted and on the true die."""
+    plan = "name: loop\nwidths: [10 us, 100 us, 1 ms]\nmaximum: 500\nprecision: none\nrecord: tally\n"
+    experiment = template("experiment.yaml").replace("digital_alone: true", "digital_alone: false")
+    found: list[tuple[float, float, float, float]] = []
+    for seed in range(400, 420):
+        with tempfile.TemporaryDirectory() as place, contextlib.redirect_stderr(io.StringIO()):
+            here = Path(place)
+            (here / "bench.yaml").write_text(template("bench.yaml"))
+            (here / "plan.yaml").write_text(plan)
+            (here / "experiment.yaml").write_text(experiment)
+            cost = characterize(here / "bench.yaml", here / "plan.yaml", seed, here / "runs")
+            fitted = fit(str(cost["run_dir"]), here / "runs", FitRequest())
+            one, other = (
+                dry_run(here / "bench.yaml", here / "experiment.yaml", die, seed)
+                for die in (None, Path(str(fitted["die_file"])))
+            )
+        keys = ("test_accuracy", "train_accuracy")
+        values = [float(str(each[key])) for key in keys for each in (one, other)]
+        found.append((values[0], values[1], values[2], values[3]))
+        print(f"die {seed}: test {values[0]:.3f} true, {values[1]:.3f} fitted", flush=True)
+    table = np.array(found)
+    for k, name in ((0, "test"), (2, "training")):
+        difference = table[:, k + 1] - table[:, k]
+        error = difference.std(ddof=1) / math.sqrt(len(difference))
+        print(
+            f"{name} accuracy: {table[:, k].mean():.2%} on true dies, {table[:, k + 1].mean():.2%} on fitted "
+            f"ones, difference {difference.mean():+.2%} +- {error:.2%} (mean of {len(table)} dies, standard error)"
+        )
+
+
 def query() -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
@@ -192,6 +227,6 @@ def query() -> None:
 
 
 if __name__ == "__main__":
-    chosen = {"accuracy": accuracy, "design": design, "drift": drift, "query": query}
+    chosen = {"accuracy": accuracy, "design": design, "drift": drift, "loop": loop, "query": query}
     for each in sys.argv[1:] or list(chosen):
         chosen[each]()

@@ -64,7 +64,8 @@ def record_selected(
     crossbar.journal.record_trials(
         crossbar.tile, polarity, epoch, None, rows=where[:, 0], columns=where[:, 1],
         kinds=("audit",) * len(where), voltages=asked, applied_voltages=asked, width=width,
-        applied_width=width, repeat=1, resistances_before=before.resistance[tried], resistances_after=after.resistance[tried],
+        applied_width=width, repeat=1, resistances_before=before.resistance[tried],
+        resistances_after=after.resistance[tried],
         states_before=before.state[tried], states_after=ended,
         outcomes=np.where(ended == start, _STAYED, _SWITCHED).astype(np.int8),
     )  # fmt: skip
