@@ -173,7 +173,7 @@ def loop() -> None:
         error = difference.std(ddof=1) / math.sqrt(len(difference))
         print(
             f"{name} accuracy: {table[:, k].mean():.2%} on true dies, {table[:, k + 1].mean():.2%} on fitted "
-            f"ones, difference {difference.mean():+.2%} +- {error:.2%} (mean of {len(table)} dies, standard error)"
+            f"ones, difference {difference.mean():+.2%} +- {error:.2%} (standard error, {len(table)} dies)"
         )
 
 

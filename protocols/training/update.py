@@ -9,6 +9,7 @@ from ..settings import PulseSettings
 from .audit import Audit
 from .coincidence import firing, phases
 from .device_trials import SelectCounts, record_selected
+from .feedback import Feedback
 from .layer import PairLayer
 from .rule import Factor
 from .settings import CoincidenceSettings
@@ -25,6 +26,10 @@ class UpdateCounts:
 
 class Updater:
     """Sends the pulses of factors to one layer.
+
+    Attributes:
+        amplitudes: select voltage by polarity, V.
+        feedback: corrects it for drift; None leaves it.
 
     Args:
         layer: calibrated.
@@ -44,10 +49,11 @@ class Updater:
     ) -> None:
         self._layer, self._encoding, self._pulse = layer, encoding, pulse
         self._audit_every, self._rng = audit_every, rng
-        self._amplitude = {
+        self.amplitudes = {
             polarity: layer.calibration.amplitude(polarity, encoding.probability, pulse)
             for polarity in (1, -1)
         }
+        self.feedback: Feedback | None = None
         self._since_audit = 0
         self.audit = Audit()
         self.counts = UpdateCounts()
@@ -62,6 +68,8 @@ class Updater:
         chances = firing(factor, self._encoding)
         if chances is None:
             return
+        if self.feedback is not None:
+            self.amplitudes = self.feedback.amplitudes(epoch)
         self.counts.updates += 1
         self.counts.clipped += int(chances.clipped)
         self._since_audit += 1
@@ -75,7 +83,7 @@ class Updater:
                         phase.rows,
                         phase.columns,
                         phase.polarity,
-                        self._amplitude[phase.polarity],
+                        self.amplitudes[phase.polarity],
                         self._pulse.width,
                         self._pulse.unselected,
                     )
@@ -95,7 +103,7 @@ class Updater:
         working = self._layer.calibration.levels.stuck < 0
         used = self._layer.inputs, len(self._layer.cell_signs)
         known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
-        for polarity, amplitude in self._amplitude.items():
+        for polarity, amplitude in self.amplitudes.items():
             record_selected(
                 self._layer.crossbar,
                 selected,

@@ -1,10 +1,12 @@
 """Switching trials through real drivers on emulated instruments, with their noise: measure, then fit."""
 
 import math
+from contextlib import ExitStack
 
 import numpy as np
 
 from mtjloop.drivers.bench import tile_views
+from mtjloop.drivers.emulated import serve_bench
 from mtjloop.protocols.calibration import calibrate
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.recorded import RecordedCrossbar
@@ -13,15 +15,17 @@ from mtjloop.protocols.switching.campaign import Campaign
 from mtjloop.protocols.switching.settings import BlockSettings, CharacterizeSettings, LineResistances
 from mtjloop.protocols.switching.trial import TrialTile
 
-from .benches import served_bench
-from .opened import open_armed
+from .benches import bench_text, described
+from .opened import addressed, open_armed
 
 READ = ReadSettings(0.1)
-PULSE = PulseSettings(width=2e-4, search_from=0.1, search_to=0.6)
+PULSE = PulseSettings(width=2e-4, search_from=0.1, search_to=0.6, program_unselected="half")
 
 
 def test_devices_are_measured_through_instruments() -> None:
-    with served_bench(noise=True) as (_, description), open_armed(description) as bench:
+    with serve_bench(described(bench_text()), 3, noise=True) as served, ExitStack() as stack:
+        description = addressed(bench_text(), served)
+        bench = stack.enter_context(open_armed(description))
         tile = RecordedCrossbar(bench.crossbars[0], 0)
         found = calibrate(tile, READ, PULSE, 0.5, np.random.default_rng(1), SilentMonitor())
         settings = CharacterizeSettings(
