@@ -24,13 +24,12 @@ from ..records.manifest import Manifest
 from ..records.reader import RunReader
 from ..records.tallies import block_counts
 from .characterize_command import PLAN, known_lines, law_time_unit
+from .fit_files import DIE_FILE, FIT_FILE
 from .fitted_die import die_section, write_die_file, zero_bias_resistances
 from .format import NOTHING, percent, quantity
 from .plan_file import PlanFile
 from .session import BENCH
 
-FIT_FILE = "fit.json"
-DIE_FILE = "fitted-die.yaml"
 _SHOWN = 20
 
 
