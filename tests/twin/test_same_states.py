@@ -29,7 +29,7 @@ CHANGES = (
     ("{rows: 6, columns: 12}", "{rows: 6, columns: 6}"),
     ("search_from: 100 mV", "search_from: 300 mV"),
     ('"TCPIP0::192.168.0.10::5025::SOCKET"', '"TCPIP0::192.168.0.10::5025::SOCKET", numbers: real64'),
-    ("read_noise: 400 nA", "read_noise: 0 A"),
+    ("read_noise: 200 nA", "read_noise: 0 A"),
     ("settle: 1 ms", "settle: 1 ms\n  read_noise: 0 A"),
 )
 
