@@ -69,6 +69,7 @@ def costs_of(section: SmuSection, wiring: Wiring) -> Costs:
         integration=section.integration,
         repeat_gap=section.repeat_gap,
         most_pulses=min(_PULSES[wiring.models[name]].most_pulses for name in wiring.sources),
+        break_before_make=section.break_before_make,
         routed=wiring.routed,
         most_reads=MOST_READS,
     )

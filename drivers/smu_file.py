@@ -64,6 +64,8 @@ class SmuSection(Section):
         settle: from switching a level on to its measurement in a read.
         repeat_gap: rest between two repeats of a pulse.
         relay_time: for relays to open, or to close, and settle; None takes that of the matrix.
+        break_before_make: whether relays open before others close. Without, they move together in half of
+            the time: lines meet for a moment, while all outputs are off.
         remote_sense: four wires to every channel instead of two.
     """
 
@@ -79,4 +81,5 @@ class SmuSection(Section):
     settle: Annotated[Duration, Field(ge=0)] = 1e-3
     repeat_gap: PositiveDuration = 100e-6
     relay_time: PositiveDuration | None = None
+    break_before_make: bool = True
     remote_sense: bool = False
