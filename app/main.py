@@ -188,6 +188,25 @@ def check(
             raise typer.Exit(1)
 
 
+@app.command()
+def plan(
+    bench: Bench,
+    experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what training takes on a bench: steps, relays, round trips, time. Nothing is opened."""
+    with _errors():
+        from .plan_command import plan as work
+        from .plan_command import print_plan
+
+        result = work(bench, experiment, seed)
+        if as_json:
+            _print_json(result)
+        else:
+            print_plan(result)
+
+
 @app.command("map")
 def map_(
     bench: Bench,

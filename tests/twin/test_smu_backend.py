@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 
 from mtjloop.drivers.bench import BenchDescription, open_bench
-from mtjloop.drivers.contract import Bias, Pulse
+from mtjloop.drivers.contract import Bias, Crossbar, Pulse
 from mtjloop.drivers.emulated import Served, serve_bench
+from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.training.layer import PairLayer
+from mtjloop.protocols.training.rehearsal import rehearse
+from mtjloop.protocols.training.settings import TrainingSettings
 
 from .benches import bench_text, described
 from .opened import OpenedTwin, addressed, open_armed
@@ -198,3 +204,18 @@ def test_the_serial_number_of_the_bench_file_must_answer() -> None:
         pytest.raises((IdentityError, LinkError), match="serial_number of matrix"),
     ):
         open_bench(opening(text, served, ('"7070707"', '"7070708"')))
+
+
+def test_a_plan_predicts_the_time_of_training_on_the_bench(opened: OpenedTwin) -> None:
+    """The same reads and pulses, planned and done: within 5 % of the bench clock (they agree to rounding)."""
+    read, pulse = ReadSettings(0.1, bits=3), PulseSettings(1e-4, 0.1, 0.3)
+    (planned,) = planned_crossbars(opened.description)
+    crossbars: tuple[Crossbar, ...] = (planned, opened.crossbar)
+    for crossbar in crossbars:
+        layer = PairLayer(RecordedCrossbar(crossbar, 0), inputs=6, outputs=2, read=read)
+        clock = opened.twin.timeline.seconds
+        features = np.random.default_rng(0).uniform(-1.0, 1.0, (3, 6))
+        settings = TrainingSettings(hidden=())
+        rng = np.random.default_rng(1)
+        rehearse([layer, layer], features, read, pulse, settings, rng, lambda layer, operation: None)
+    assert opened.twin.timeline.seconds - clock == pytest.approx(planned.spent().seconds, rel=0.05)
