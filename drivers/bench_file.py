@@ -172,8 +172,13 @@ class BenchDescription:
 
     @property
     def hardware(self) -> bool:
-        """Whether opening it reaches real hardware."""
+        """Whether opening it reaches instruments, so that it must be checked and armed."""
         return self.content.backend != "simulated"
+
+    @property
+    def real(self) -> bool:
+        """Whether they are real: not the emulated ones of a twin."""
+        return self.hardware and not (self.content.smu is not None and self.content.smu.emulated)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

@@ -118,7 +118,7 @@ def check_passively(description: BenchDescription, transcript: Path | None = Non
             text_hash(description.text),
             identities,
             all(one.passed for one in findings),
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
         ),
         instruments,
         tuple(findings),
