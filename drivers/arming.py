@@ -28,7 +28,7 @@ class BenchState(StrEnum):
     RUNNING = "RUNNING"
     """It was."""
     SAFE = "SAFE"
-    """All outputs off and relays open, read back."""
+    """All outputs off and relays open, read back; still armed, so the experiment may go on."""
     FAULT = "FAULT"
     """Something went wrong; all is off, read back. The bench must be opened anew."""
     UNKNOWN = "UNKNOWN"
@@ -141,9 +141,7 @@ class Arming:
                 f"outputs are UNKNOWN ({self._cause}); switch the instruments off by hand, find the cause, "
                 "then open the bench anew"
             )
-        if self.state is BenchState.SAFE and not self.hardware:
-            self.state = BenchState.ARMED
-        if self.state not in (BenchState.ARMED, BenchState.RUNNING):
+        if self.state not in (BenchState.ARMED, BenchState.RUNNING, BenchState.SAFE):
             raise NotArmedError(
                 f"the bench is {self.state}, not ARMED; nothing was sent. {_NEXT[self.state]}"
             )
@@ -163,8 +161,8 @@ class Arming:
             self.state = BenchState.SAFE
 
     def disconnect(self) -> None:
-        """Nothing is open any more; how the bench was left stays known."""
-        if self.state in (BenchState.CONNECTED, BenchState.VERIFIED, BenchState.ARMED):
+        """Nothing is open any more; that a bench was left in a fault or unknown stays known."""
+        if self.state not in (BenchState.FAULT, BenchState.UNKNOWN):
             self.state = BenchState.DISCONNECTED
 
     def _refuse_unless(self, *states: BenchState) -> None:
@@ -182,7 +180,7 @@ _NEXT = {
     BenchState.VERIFIED: "Arm it first (--arm)",
     BenchState.ARMED: "It is armed already",
     BenchState.RUNNING: "It is running already",
-    BenchState.SAFE: "It was made safe; open and arm it anew",
+    BenchState.SAFE: "It is armed already",
     BenchState.FAULT: "Find the cause of the fault, then open it anew",
     BenchState.UNKNOWN: "Switch the instruments off by hand, then open it anew",
 }

@@ -50,6 +50,7 @@ class SmuInstruments:
     Attributes:
         sources: source-measure units by name.
         matrices: switch matrices by name.
+        identities: what each answered to `*IDN?`.
         routed: the source whose scripts switch the relays, if there is one.
         close: gives up all links.
         closed: relays closed, as last read back; None if unknown.
@@ -58,6 +59,7 @@ class SmuInstruments:
 
     sources: Mapping[str, Source]
     matrices: Mapping[str, SwitchMatrix]
+    identities: Mapping[str, str]
     routed: RoutedSource | None
     close: Callable[[], None]
     closed: frozenset[Point] | None = frozenset()
@@ -160,6 +162,7 @@ def open_instruments(
                 f"the bench cannot be proven off ({state.detail}); nothing was set up. Switch the "
                 "instruments off by hand and find the cause"
             )
+        _set_connect_rule(instruments, section)
         _join(instruments, wiring, links)
         for channel in wiring.channels:
             _source(instruments, channel).configure(channel.name, settings)
@@ -226,7 +229,8 @@ def _attach(
             case "keithley-3706a":
                 matrices[name] = Keithley3706A(link)
     _check_channels(wiring, sources)
-    return SmuInstruments(sources, matrices, routed, close)
+    identities = {name: link.identity for name, link in links.items()}
+    return SmuInstruments(sources, matrices, identities, routed, close)
 
 
 def _numbers(one: InstrumentSection, default: Literal["ascii", "real64"]) -> Literal["ascii", "real64"]:
@@ -241,6 +245,12 @@ def _check_channels(wiring: Wiring, sources: Mapping[str, Source]) -> None:
                 f"{channel} is wired, and the instrument has channel {', '.join(found)} only; "
                 f"{', '.join(SOURCES['keithley-2600b'])} are those of a two-channel model"
             )
+
+
+def _set_connect_rule(instruments: SmuInstruments, section: SmuSection) -> None:
+    for matrix in instruments.matrices.values():
+        if isinstance(matrix, Keithley707B) and not section.break_before_make:
+            matrix.set_connect_rule("OFF")
 
 
 def _join(instruments: SmuInstruments, wiring: Wiring, links: Mapping[str, Link]) -> None:

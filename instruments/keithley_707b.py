@@ -11,7 +11,7 @@ from typing import ClassVar
 from ..errors import CapabilityError, ReadbackError
 from .declare import reads
 from .tsp import TspInstrument
-from .values import one_of
+from .values import one_of, whole
 
 ALL = "allslots"
 
@@ -21,13 +21,16 @@ RELAY_TIME = 0.015
 CALL_TIME = 600e-6
 """Time of a call (three lines) beside the relays, s. Unverified: assumed."""
 
+MOST_POINTS = 60
+"""Crosspoints named in one query, so that a line stays short. Unverified: what the longest line may be."""
+
 CONNECT_RULES = ("BREAK_BEFORE_MAKE", "MAKE_BEFORE_BREAK", "OFF")
 
 
 class Keithley707B(TspInstrument):
     """A Keithley 707B or 708B: crosspoints such as `1A03` (slot, row, column).
 
-    Opening sets break-before-make and leaves the relays as they were found (`found.live`). What is read
+    Opening sets break-before-make (`set_connect_rule` changes it) and leaves the relays as they were found (`found.live`). What is read
     back is what the matrix commands its relays to; a welded reed is only seen by an electrical check.
     """
 
@@ -54,6 +57,23 @@ class Keithley707B(TspInstrument):
     def forbidden(self) -> frozenset[str]:
         """Crosspoints that the matrix refuses to close (`channel.getforbidden`)."""
         return self.ask(f'print(channel.getforbidden("{ALL}"))', self._points)
+
+    def closed_among(self, points: Collection[str]) -> frozenset[str]:
+        """Which of some crosspoints are closed (`channel.getstate`), so that one that does not exist is met.
+
+        Raises:
+            InstrumentError: there is no such crosspoint; the instrument says so.
+        """
+        wanted = sorted(self._checked(points))
+        found: set[str] = set()
+        for start in range(0, len(wanted), MOST_POINTS):
+            some = wanted[start : start + MOST_POINTS]
+            lines, _ = self.call([f'print(channel.getstate("{",".join(some)}"))'])
+            states = self._parsed("channel.getstate", "\n".join(lines), _states)
+            if len(states) != len(some):
+                raise self._nonsense("channel.getstate", lines[0], f"{len(some)} states were expected")
+            found.update(point for point, closed in zip(some, states, strict=True) if closed)
+        return frozenset(found)
 
     def set_closed(self, points: Collection[str]) -> None:
         """Make these the only closed crosspoints (`channel.exclusiveclose`); see
@@ -158,6 +178,11 @@ class Keithley3706A(Keithley707B):
         if slot not in range(1, 7):
             raise CapabilityError(f"slot is {slot}; 1 to 6 is accepted. Nothing was sent")
         return self.ask(f"print(slot[{slot}].interlock.state)", str)
+
+
+def _states(reply: str) -> list[bool]:
+    """`0,1,0`; the manual's examples separate states by commas, other lists by semicolons."""
+    return [bool(whole(one)) for one in re.split("[,;]", reply.strip())]
 
 
 def _listed(points: Collection[str]) -> str:

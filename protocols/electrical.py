@@ -201,7 +201,7 @@ def _verdicts(forward: Floats, backward: Floats, limits: tuple[float, float] | N
 
 
 def _outside_levels(resistance: Floats, ordinary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Cells far beyond both levels, where the crossbar shows two. Medians: what is looked for must not count."""
+    """Cells far beyond both levels, where there are two; by medians, which such cells do not move."""
     nowhere = np.zeros(resistance.shape, dtype=np.bool_)
     if ordinary.sum() < _FEWEST:
         return nowhere

@@ -68,6 +68,8 @@ def serve(
     chosen.update(dict.fromkeys(serial, "serial"))
     endpoints = {name: endpoint_of(bench, name) for name in bench.emulators}
     stop = threading.Event()
+    for array in bench.arrays.values():
+        array.warm_up()
     servers: dict[str, Server] = {}
     try:
         for number, (name, endpoint) in enumerate(endpoints.items()):

@@ -1,8 +1,11 @@
 """Bench files for the twin: two instruments around one simulated die."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mtjloop.drivers.bench import BenchDescription, BenchFile
+from mtjloop.drivers.emulated import Protocol, Served, serve_bench
 from mtjloop.drivers.yaml_file import parse_yaml
 
 LIMITS = "limits: {device_voltage: 1 V, read_voltage: 0.3 V, line_current: 10 mA, pulse_width: 10 ms}\n"
@@ -33,3 +36,23 @@ def described(text: str) -> BenchDescription:
 
 def description(model: str = "keithley-2600b", **changes: str) -> BenchDescription:
     return described(bench_text(model, **changes))
+
+
+RESOURCES = {name: f"TCPIP0::192.0.2.{k}::5025::SOCKET" for k, name in ((1, "smu"), (2, "matrix"))}
+
+
+def pointed(text: str, served: Served) -> BenchDescription:
+    """The bench file that leads to a twin."""
+    for name, resource in RESOURCES.items():
+        text = text.replace(resource, served.resource(name))
+    return described(text)
+
+
+@contextmanager
+def served_bench(
+    model: str = "keithley-2600b", *, protocol: Protocol = "socket", noise: bool = False, **changes: str
+) -> Iterator[tuple[Served, BenchDescription]]:
+    """A twin that is served, and the bench file that leads to it."""
+    text = bench_text(model, **changes)
+    with serve_bench(described(text), 3, protocol=protocol, noise=noise) as served:
+        yield served, pointed(text, served)

@@ -2,11 +2,13 @@
 end."""
 
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from types import TracebackType
 
 from mtjloop.drivers.bench import Bench, BenchDescription, open_bench
 from mtjloop.drivers.contract import Crossbar
 from mtjloop.drivers.emulated import Served, TwinBench, serve_bench
+from mtjloop.drivers.qualification import check_passively
 
 from .benches import bench_text, described
 
@@ -24,6 +26,14 @@ def addressed(text: str, served: Served, timeout: float = 60.0) -> BenchDescript
     for name, address in _ADDRESSES.items():
         text = text.replace(f'"{address}"', f'"{served.resource(name)}", timeout: {timeout:g} s')
     return described(text)
+
+
+def open_armed(description: BenchDescription, transcript: Path | None = None) -> Bench:
+    """A bench that was checked, opened and armed."""
+    checked = check_passively(description).qualification
+    bench = open_bench(description, transcript=transcript)
+    bench.arm(checked)
+    return bench
 
 
 class OpenedTwin(AbstractContextManager["OpenedTwin"]):
@@ -58,7 +68,7 @@ class OpenedTwin(AbstractContextManager["OpenedTwin"]):
         self.served: Served = self._stack.enter_context(serve_bench(described(text), seed, noise=False))
         self.description = addressed(text, self.served, timeout)
         try:
-            self.bench: Bench = self._stack.enter_context(open_bench(self.description))
+            self.bench: Bench = self._stack.enter_context(open_armed(self.description))
         except BaseException:
             self._stack.close()
             raise

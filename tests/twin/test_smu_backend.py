@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 
 from mtjloop.drivers.bench import BenchDescription, open_bench
-from mtjloop.drivers.contract import Bias, Pulse
+from mtjloop.drivers.contract import Bias, Crossbar, Pulse
 from mtjloop.drivers.emulated import Served, serve_bench
+from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.training.layer import PairLayer
+from mtjloop.protocols.training.rehearsal import rehearse
+from mtjloop.protocols.training.settings import TrainingSettings
 
 from .benches import bench_text, described
-from .opened import OpenedTwin, addressed
+from .opened import OpenedTwin, addressed, open_armed
 
 BENCHES = {
     "2600B": {"model": "keithley-2600b", "link": False},
@@ -65,7 +71,7 @@ def test_a_sign_phase_is_one_round_trip_to_each_instrument(name: str, tmp_path: 
     transcript = tmp_path / "bytes.jsonl"
     with (
         serve_bench(described(text), 3, noise=False) as served,
-        open_bench(addressed(text, served), transcript=transcript) as bench,
+        open_armed(addressed(text, served), transcript) as bench,
     ):
         before = sent(transcript)
         for phase in range(4):
@@ -81,7 +87,7 @@ def test_a_linked_bench_reads_a_sequence_in_one_round_trip(tmp_path: Path) -> No
     text = bench_text()
     with (
         serve_bench(described(text), 3, noise=False) as served,
-        open_bench(addressed(text, served), transcript=transcript) as bench,
+        open_armed(addressed(text, served), transcript) as bench,
     ):
         before = sent(transcript)
         bench.crossbars[0].read(Bias(np.eye(6) * 0.1))
@@ -99,6 +105,21 @@ def test_bench_time_is_what_the_plan_said(opened: OpenedTwin) -> None:
     ):
         began = clock.seconds
         assert operation().elapsed == pytest.approx(clock.seconds - began, rel=0.01)
+
+
+def test_relays_that_move_together_take_half_the_time() -> None:
+    """All outputs are off meanwhile, so nothing is switched hot."""
+    seconds = []
+    for rule in ("true", "false"):
+        change = ('visa_library: "@py"', f'visa_library: "@py"\n  break_before_make: {rule}')
+        with OpenedTwin(link=True, change=change) as opened:
+            opened.crossbar.apply(half(6, 5, 0.3))
+            began = opened.twin.timeline.seconds
+            applied = opened.crossbar.apply(half(6, 5, 0.3, 1))
+            seconds.append(opened.twin.timeline.seconds - began)
+            assert applied.elapsed == pytest.approx(seconds[-1], rel=0.01)
+            assert opened.twin.hot_switches == 0
+    assert seconds[1] == pytest.approx(seconds[0] / 2, rel=0.05)
 
 
 def test_pulses_and_reads_are_those_of_the_simulated_backend(opened: OpenedTwin) -> None:
@@ -198,3 +219,18 @@ def test_the_serial_number_of_the_bench_file_must_answer() -> None:
         pytest.raises((IdentityError, LinkError), match="serial_number of matrix"),
     ):
         open_bench(opening(text, served, ('"7070707"', '"7070708"')))
+
+
+def test_a_plan_predicts_the_time_of_training_on_the_bench(opened: OpenedTwin) -> None:
+    """The same reads and pulses, planned and done: within 5 % of the bench clock (they agree to rounding)."""
+    read, pulse = ReadSettings(0.1, bits=3), PulseSettings(1e-4, 0.1, 0.3)
+    (planned,) = planned_crossbars(opened.description)
+    crossbars: tuple[Crossbar, ...] = (planned, opened.crossbar)
+    for crossbar in crossbars:
+        layer = PairLayer(RecordedCrossbar(crossbar, 0), inputs=6, outputs=2, read=read)
+        clock = opened.twin.timeline.seconds
+        features = np.random.default_rng(0).uniform(-1.0, 1.0, (3, 6))
+        settings = TrainingSettings(hidden=())
+        rng = np.random.default_rng(1)
+        rehearse([layer, layer], features, read, pulse, settings, rng, lambda layer, operation: None)
+    assert opened.twin.timeline.seconds - clock == pytest.approx(planned.spent().seconds, rel=0.05)

@@ -53,8 +53,9 @@ def test_the_way_from_disconnected_to_running_and_off() -> None:
         ([], "DISCONNECTED, not ARMED"),
         (["connect"], "CONNECTED, not ARMED.*mtjloop check"),
         (["connect", "verify"], "VERIFIED, not ARMED.*--arm"),
-        (["connect", "verify", "arm", "safe"], "SAFE, not ARMED.*anew"),
-        (["connect", "verify", "arm", "energise", "safe"], "SAFE, not ARMED"),
+        (["connect", "safe"], "CONNECTED, not ARMED"),
+        (["connect", "verify", "safe"], "VERIFIED, not ARMED"),
+        (["connect", "verify", "arm", "energise", "safe", "disconnect"], "DISCONNECTED, not ARMED"),
     ],
 )
 def test_nothing_is_energised_in_any_other_state(steps: list[str], words: str) -> None:
@@ -65,6 +66,7 @@ def test_nothing_is_energised_in_any_other_state(steps: list[str], words: str) -
         "arm": arming.arm,
         "energise": arming.energise,
         "safe": lambda: arming.made_safe(OFF),
+        "disconnect": arming.disconnect,
     }
     for step in steps:
         doing[step]()
@@ -132,13 +134,19 @@ def test_outputs_that_are_not_proven_off_are_unknown() -> None:
     assert arming.state is BenchState.UNKNOWN
 
 
-def test_a_simulated_bench_needs_no_check_and_runs_on_after_it_was_made_safe() -> None:
-    arming = Arming.simulated()
-    arming.arm()
+@pytest.mark.parametrize("arming", [armed(), Arming.simulated()], ids=["hardware", "simulated"])
+def test_an_armed_bench_runs_on_after_it_was_made_safe(arming: Arming) -> None:
     arming.energise()
     arming.made_safe(OFF)
+    states = [arming.state]
     arming.energise()
-    assert arming.state is BenchState.RUNNING
+    assert [*states, arming.state] == ["SAFE", "RUNNING"]
+
+
+def test_a_simulated_bench_needs_no_check() -> None:
+    arming = Arming.simulated()
+    arming.arm()
+    assert arming.state is BenchState.ARMED
 
 
 def test_closing_keeps_how_the_bench_was_left() -> None:

@@ -1,0 +1,228 @@
+"""`mtjloop plan`: what training on a bench takes, step by step, before anything is opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ..drivers.bench import BenchDescription, read_bench_file
+from ..drivers.planned import PlannedCrossbar, Spent, planned_crossbars, planned_square
+from ..protocols.recorded import RecordedCrossbar
+from ..protocols.settings import PulseSettings, ReadSettings
+from ..protocols.training.layer import PairLayer
+from ..protocols.training.placement import layer_sizes, record_tiles
+from ..protocols.training.rehearsal import Operation, rehearse
+from ..protocols.training.settings import TrainingSettings
+from .experiment_file import operation_settings, read_experiment_file
+from .format import count, duration
+
+SAMPLES = 16
+"""Samples that costs are averaged over."""
+SIZES = (8, 16, 32, 64, 128)
+"""Square arrays of the table."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one operation takes on average; see `Spent`."""
+
+    pulses: float
+    reads: float
+    steps: float
+    seconds: float
+    relay_operations: float
+    round_trips: Mapping[str, float]
+
+    @classmethod
+    def mean(cls, spent: Sequence[Spent]) -> "Cost":
+        """Average of operations of one kind; nothing if there were none."""
+        total, n = sum(spent, Spent()), max(len(spent), 1)
+        trips = {name: trips / n for name, trips in sorted(total.round_trips.items())}
+        return cls(
+            total.pulses / n,
+            total.reads / n,
+            total.steps / n,
+            total.seconds / n,
+            total.relay_operations / n,
+            trips,
+        )
+
+
+Costs = dict[Operation, Cost]
+
+
+def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object]:
+    """Plan an experiment on a bench; nothing is opened.
+
+    Args:
+        bench_path: bench file.
+        experiment_path: experiment file.
+        seed: of the split and of the representative signals.
+
+    Returns:
+        Costs of each layer, of an epoch, and against the size of an array, as they go out as JSON.
+
+    Raises:
+        ConfigurationError: a file is wrong, or the bench cannot do what the experiment asks; says why.
+    """
+    bench = read_bench_file(bench_path)
+    experiment = read_experiment_file(experiment_path)
+    split, settings = experiment.load_split(seed), experiment.training_settings()
+    read, pulse = operation_settings(bench.content)
+    sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+    crossbars = planned_crossbars(bench)
+    samples = split.train_x[:SAMPLES]
+    features = np.concatenate([samples, np.ones((len(samples), 1))], axis=1)
+    costs = _rehearsed(crossbars, sizes, features, read, pulse, settings, seed)
+    return {
+        "bench": bench.content.name,
+        "backend": bench.content.backend,
+        "experiment": experiment.content.name,
+        "network": "-".join(str(size) for size in (sizes[0][0] - 1, *(outputs for _, outputs in sizes))),
+        "samples": len(split.train_x),
+        "layers": [
+            {
+                "layer": number,
+                "inputs": inputs,
+                "cell_columns": 2 * settings.devices * outputs,
+                **{kind: asdict(cost) for kind, cost in one.items()},
+            }
+            for number, ((inputs, outputs), one) in enumerate(zip(sizes, costs, strict=True))
+        ],
+        "epoch": _epoch(costs, len(split.train_x), settings),
+        "sizes": _against_size(bench, read, pulse, settings, seed),
+    }
+
+
+def _rehearsed(
+    crossbars: Sequence[PlannedCrossbar],
+    sizes: Sequence[tuple[int, int]],
+    features: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    read: ReadSettings,
+    pulse: PulseSettings,
+    settings: TrainingSettings,
+    seed: int,
+) -> list[Costs]:
+    """Mean costs of every operation of every layer."""
+    pulse.check(crossbars[0].capabilities)
+    tiles: Sequence[RecordedCrossbar] = record_tiles(crossbars, len(sizes), None)
+    layers = [
+        PairLayer(tile, inputs, outputs, read, settings.devices)
+        for tile, (inputs, outputs) in zip(tiles, sizes, strict=True)
+    ]
+    spent: list[dict[Operation, list[Spent]]] = [
+        {"forward": [], "backward": [], "update": [], "map": []} for _ in sizes
+    ]
+
+    def note(layer: int, operation: Operation) -> None:
+        spent[layer][operation].append(crossbars[layer].spent())
+
+    rehearse(layers, features, read, pulse, settings, np.random.default_rng([seed, 11]), note)
+    return [{kind: Cost.mean(found) for kind, found in one.items()} for one in spent]
+
+
+def _epoch(costs: Sequence[Costs], samples: int, settings: TrainingSettings) -> dict[str, float]:
+    """Bench time of one pass over the training part and of what closes it.
+
+    At least: no sample violates the margin, so nothing is pulsed. At most: every sample does, and every
+    update has all its sign phases.
+    """
+    forward, backward, update, mapping = (
+        sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "update", "map")
+    )
+    factors = samples if settings.schedule == "per-sample" else samples / settings.period * settings.rank
+    audits = factors / settings.audit_every if settings.audit_every else 0.0
+    closing = samples * forward + (mapping if settings.pocket else 0.0)
+    return {
+        "at_least_s": samples * forward + closing,
+        "at_most_s": samples * (forward + backward) + factors * update + 2 * audits * mapping + closing,
+    }
+
+
+def _against_size(
+    bench: BenchDescription, read: ReadSettings, pulse: PulseSettings, settings: TrainingSettings, seed: int
+) -> list[dict[str, object]]:
+    """Costs of one square layer of each size, as if the bench had lines enough."""
+    table: list[dict[str, object]] = []
+    rng = np.random.default_rng([seed, 12])
+    for size in SIZES:
+        crossbar = planned_square(bench, size)
+        if crossbar is None:
+            return []
+        outputs = size // (2 * settings.devices)
+        if outputs < 1:
+            continue
+        features = rng.uniform(-1.0, 1.0, (4, size))
+        # A second layer of the same size, on the same lines, makes hidden errors be read back.
+        (first, second) = _rehearsed(
+            [crossbar, crossbar], [(size, outputs), (size, outputs)], features, read, pulse, settings, seed
+        )
+        table.append(
+            {
+                "rows": size,
+                "columns": size,
+                "forward": asdict(first["forward"]),
+                "backward": asdict(second["backward"]),
+                "update": asdict(first["update"]),
+            }
+        )
+    return table
+
+
+def print_plan(result: Mapping[str, object]) -> None:
+    """Tables of costs for people."""
+    console = Console(soft_wrap=True)
+    console.print(_layers_table(result))
+    epoch, samples = result["epoch"], result["samples"]
+    if isinstance(epoch, Mapping):
+        console.print(
+            f"one epoch of {samples} samples and its evaluation: {duration(epoch['at_least_s'])} if no "
+            f"sample needs teaching, at most {duration(epoch['at_most_s'])} if all do"
+        )
+    console.print("update: at most, with all sign phases. Nothing was opened.")
+    sizes = result["sizes"]
+    if isinstance(sizes, list) and sizes:
+        console.print(_sizes_table(sizes))
+    else:
+        console.print("lines are straight on channels, so there is no table against size")
+
+
+def _layers_table(result: Mapping[str, object]) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{result['experiment']} ({result['network']}) on {result['bench']} ({result['backend']})",
+    )
+    for heading in ("layer", "", "reads", "pulses", "steps", "relays", "round trips", "time"):
+        table.add_column(heading, justify="left" if heading in ("", "round trips") else "right")
+    layers = result["layers"]
+    for layer in layers if isinstance(layers, list) else ():
+        for kind in ("forward", "backward", "update", "map"):
+            cost = layer[kind]
+            if cost["steps"]:
+                table.add_row(f"{layer['layer']}", kind, *_cells(cost))
+    return table
+
+
+def _sizes_table(sizes: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="time against the size of a layer")
+    for heading in ("rows x columns", "forward", "backward", "update"):
+        table.add_column(heading, justify="right")
+    for one in sizes:
+        times = (duration(one[kind]["seconds"]) for kind in ("forward", "backward", "update"))
+        table.add_row(f"{one['rows']} x {one['columns']}", *times)
+    return table
+
+
+def _cells(cost: Mapping[str, float | Mapping[str, float]]) -> list[str]:
+    trips = cost["round_trips"]
+    named = (
+        ", ".join(f"{name} {number:.3g}" for name, number in trips.items())
+        if isinstance(trips, Mapping)
+        else ""
+    )
+    numbers = [float(cost[key]) for key in ("reads", "pulses", "steps", "relay_operations")]  # type: ignore[arg-type]
+    return [*map(count, numbers), named or "-", duration(float(cost["seconds"]))]  # type: ignore[arg-type]

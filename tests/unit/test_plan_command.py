@@ -1,0 +1,82 @@
+"""`mtjloop plan`: steps, relays, round trips and time of an experiment, with nothing opened."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mtjloop.app.main import app
+from mtjloop.app.plan_command import plan
+from mtjloop.errors import ConfigurationError
+
+WINE = Path(__file__).parents[2] / "examples" / "wine"
+RUN = CliRunner()
+
+
+def planned(bench: Path) -> dict[str, Any]:
+    return plan(bench, WINE / "experiment.yaml", 0)
+
+
+@pytest.fixture(scope="module")
+def lab() -> dict[str, Any]:
+    return planned(WINE / "bench-2600b-707b.yaml")
+
+
+def test_every_operation_of_every_layer_is_costed(lab: dict[str, Any]) -> None:
+    first, last = lab["layers"]
+    assert (first["inputs"], first["cell_columns"]) == (14, 24)
+    assert (last["inputs"], last["cell_columns"]) == (6, 12)
+    assert first["backward"]["steps"] == 0  # nobody needs the error of the inputs
+    # One channel is left to sense with, so each read takes one step a column, and one message in all.
+    assert first["forward"]["steps"] == 24 * first["forward"]["reads"]
+    assert last["backward"]["steps"] == 6 * last["backward"]["reads"]
+    assert first["forward"]["round_trips"] == {"smu": 1.0}
+    # A step moves relays (open, close), settles and measures.
+    assert first["forward"]["seconds"] / first["forward"]["steps"] == pytest.approx(0.03 + 2e-3, rel=0.02)
+    assert first["update"]["pulses"] == 4
+    assert first["update"]["round_trips"] == {"smu": 4.0}
+
+
+def test_an_update_takes_the_same_time_whatever_the_size(lab: dict[str, Any]) -> None:
+    updates = [one["update"]["seconds"] for one in lab["sizes"]]
+    assert len(updates) == 5
+    assert updates == pytest.approx([updates[0]] * 5, rel=1e-9)
+    forward = [one["forward"]["seconds"] for one in lab["sizes"]]
+    assert forward[-1] > 10 * forward[0]
+
+
+def test_an_epoch_lies_between_nothing_and_everything_to_teach(lab: dict[str, Any]) -> None:
+    forward = sum(layer["forward"]["seconds"] for layer in lab["layers"])
+    assert lab["epoch"]["at_least_s"] > 2 * lab["samples"] * forward
+    assert lab["epoch"]["at_most_s"] > lab["epoch"]["at_least_s"]
+
+
+def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
+    result = planned(WINE / "bench.yaml")
+    assert result["layers"][0]["forward"]["seconds"] == pytest.approx(20e-6)
+    assert result["layers"][0]["update"]["seconds"] == pytest.approx(4 * (20e-6 + 100e-6))
+    assert result["layers"][0]["forward"]["round_trips"] == {}
+
+
+def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
+    text = (WINE / "bench-2600b-707b.yaml").read_text(encoding="utf-8")
+    bench = tmp_path / "bench.yaml"
+    bench.write_text(text.replace("B: smu.b, ", ""), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"smu\.tiles\.0: rows cannot be driven and columns sensed"):
+        planned(bench)
+    bench.write_text(text.replace("  unselected: half", "  unselected: third", 1), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="third, which needs 4 levels"):
+        planned(bench)
+
+
+def test_the_command_prints_tables_or_one_json_object() -> None:
+    arguments = ["plan", str(WINE / "bench-2600b-707b.yaml"), str(WINE / "experiment.yaml")]
+    shown = RUN.invoke(app, arguments)
+    assert shown.exit_code == 0
+    assert "time against the size of a layer" in shown.stdout
+    assert "Nothing was opened" in shown.stdout
+    as_json = RUN.invoke(app, [*arguments, "--json"])
+    assert as_json.exit_code == 0
+    assert json.loads(as_json.stdout)["network"] == "13-6-3"
