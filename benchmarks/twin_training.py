@@ -20,6 +20,7 @@ from mtjloop.app.twin_command import pointed_to
 from mtjloop.drivers.bench import Bench, BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.emulated import serve_bench
 from mtjloop.drivers.guard import Guard
+from mtjloop.drivers.qualification import check_passively
 from mtjloop.drivers.simulated import SimulatedCrossbar
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.protocols.journal import SilentMonitor
@@ -113,7 +114,9 @@ def same_states(settings: TrainingSettings, changes: Changes, seed: int) -> dict
     twin_file = described("smu", (*changes, *QUIET))
     with serve_bench(twin_file, seed, noise=False) as served:
         description = parsed(pointed_to(twin_file, served, BENCH))
+        checked = check_passively(description).qualification
         with open_bench(description, seed) as bench:
+            bench.arm(checked)
             began = served.bench.timeline.seconds
             twin = train(bench, description, settings, seed)
             passed = served.bench.timeline.seconds - began
@@ -147,7 +150,9 @@ def with_noise(settings: TrainingSettings, changes: Changes, seed: int) -> dict[
     twin_file = described("smu", changes)
     with serve_bench(twin_file, seed) as served:
         description = parsed(pointed_to(twin_file, served, BENCH))
+        checked = check_passively(description).qualification
         with open_bench(description, seed) as bench:
+            bench.arm(checked)
             twin = train(bench, description, settings, seed)
     return {
         "seed": seed,

@@ -12,6 +12,7 @@ from mtjloop.app.twin_command import pointed_to
 from mtjloop.drivers.bench import Bench, BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.emulated import serve_bench
 from mtjloop.drivers.guard import Guard
+from mtjloop.drivers.qualification import check_passively
 from mtjloop.drivers.simulated import SimulatedCrossbar
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.protocols.journal import SilentMonitor
@@ -96,7 +97,9 @@ def test_training_through_the_twin_ends_in_the_states_of_the_simulated_backend()
     with serve_bench(described("smu"), SEED, noise=False) as served:
         text = pointed_to(described("smu"), served, BENCH)
         description = BenchDescription(BENCH, text, parse_yaml(text, BENCH.name, BenchFile))
+        checked = check_passively(description).qualification
         with open_bench(description, SEED) as bench:
+            bench.arm(checked)
             began = served.bench.timeline.seconds
             twin = train(bench, description)
             passed = served.bench.timeline.seconds - began
