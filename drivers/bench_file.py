@@ -84,7 +84,7 @@ class OperationSection(Section):
     read_voltage: PositiveVoltage = 0.1
     read_repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     read_encoding: Literal["auto", "analog", "bit-serial"] = "auto"
-    read_bits: Annotated[int, Field(ge=1, le=16)] = 6
+    read_bits: Annotated[int, Field(ge=1, le=16)] = 5
     pulse_width: PositiveDuration = 100e-6
     search_from: PositiveVoltage = 0.1
     search_to: PositiveVoltage = 0.6

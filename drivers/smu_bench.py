@@ -138,7 +138,7 @@ def open_smu(
             capabilities_of(section, limits, wiring, number, resolution),
             section.settle,
             section.repeat_gap,
-            noise / math.sqrt(section.integration),
+            noise / math.sqrt(section.integration) if section.read_noise is None else section.read_noise,
         )
         for number, routes in enumerate(tiles)
     )
