@@ -28,6 +28,7 @@ class Costs:
         integration: of one measurement of a read.
         repeat_gap: rest between repeats of a pulse.
         most_pulses: in one train.
+        break_before_make: whether relays open before others close, or move together.
         routed: source-measure unit whose scripts switch the relays; None if the controller does.
         most_reads: in one message of a routed read.
     """
@@ -39,6 +40,7 @@ class Costs:
     integration: float
     repeat_gap: float
     most_pulses: int
+    break_before_make: bool = True
     routed: str | None = None
     most_reads: int = 1
 
@@ -264,7 +266,8 @@ class Planner:
             operations += len(moved)
             for matrix in sorted({name for name, _ in moved}):
                 mine = {point for point in moved if point[0] == matrix}
-                seconds += self._costs.relays * (bool(mine & closed) + bool(mine & step.points))
+                moves = bool(mine & closed) + bool(mine & step.points)
+                seconds += self._costs.relays * (moves if self._costs.break_before_make else 1)
                 if self._costs.routed is None:
                     seconds += self._costs.matrix_call
                     trips[matrix] = trips.get(matrix, 0) + 1

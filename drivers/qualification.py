@@ -13,7 +13,7 @@ from ..errors import InstrumentError, MtjloopError
 from ..instruments import Keithley707B, Keithley2600B, KeysightB2900
 from ..instruments.instrument import Instrument
 from .arming import Qualification, text_hash
-from .bench import BenchDescription, OperationSection
+from .bench_file import BenchDescription, OperationSection
 from .contract import Capabilities
 from .guard import Limits
 from .smu import SmuCrossbar

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .quantities import Duration, PositiveCurrent, PositiveDuration, PositiveVoltage
+from .quantities import Current, Duration, PositiveCurrent, PositiveDuration, PositiveVoltage
 from .yaml_file import Section
 
 ModelName = Literal["keithley-2600b", "keysight-b2900", "keithley-707b", "keithley-3706a"]
@@ -65,8 +65,11 @@ class SmuSection(Section):
         integration: of one measurement in a read.
         pulse_integration: of the measurement inside a pulse.
         settle: from switching a level on to its measurement in a read.
+        read_noise: standard deviation of one current of a read; None takes what is known of the instruments.
         repeat_gap: rest between two repeats of a pulse.
         relay_time: for relays to open, or to close, and settle; None takes that of the matrix.
+        break_before_make: whether relays open before others close. Without, they move together in half of
+            the time: lines meet for a moment, while all outputs are off.
         remote_sense: four wires to every channel instead of two.
         emulated: the instruments are those of a twin (`mtjloop twin` writes this), so no record calls them
             hardware. They must be on this machine.
@@ -82,8 +85,10 @@ class SmuSection(Section):
     integration: PositiveDuration = 1e-3
     pulse_integration: PositiveDuration = 20e-6
     settle: Annotated[Duration, Field(ge=0)] = 1e-3
+    read_noise: Annotated[Current, Field(ge=0)] | None = None
     repeat_gap: PositiveDuration = 100e-6
     relay_time: PositiveDuration | None = None
+    break_before_make: bool = True
     remote_sense: bool = False
     emulated: bool = False
 

@@ -416,11 +416,12 @@ class Keithley2600B(TspInstrument):
         return number(round(time * self._mains, 3))
 
     def _refuse_relays(self, lines: Sequence[str]) -> None:
-        """Raise if a script found relays in its way and switched nothing on."""
+        """Raise if a script found relays in its way and stopped before it switched an output on."""
         if lines and lines[0].startswith("mtjloop relays"):
             raise ReadbackError(
-                f"{self._link.resource} switched nothing on: {lines[0].partition(chr(9))[2]}; keep the "
-                "sources off and look for a stuck relay or a forbidden crosspoint"
+                f"{self._link.resource} stopped before it switched an output on: "
+                f"{lines[0].partition(chr(9))[2]}; keep the sources off and look for a stuck relay or a "
+                "forbidden crosspoint"
             )
 
     def _list(self, channel: str, levels: Sequence[float]) -> str:

@@ -107,6 +107,21 @@ def test_bench_time_is_what_the_plan_said(opened: OpenedTwin) -> None:
         assert operation().elapsed == pytest.approx(clock.seconds - began, rel=0.01)
 
 
+def test_relays_that_move_together_take_half_the_time() -> None:
+    """All outputs are off meanwhile, so nothing is switched hot."""
+    seconds = []
+    for rule in ("true", "false"):
+        change = ('visa_library: "@py"', f'visa_library: "@py"\n  break_before_make: {rule}')
+        with OpenedTwin(link=True, change=change) as opened:
+            opened.crossbar.apply(half(6, 5, 0.3))
+            began = opened.twin.timeline.seconds
+            applied = opened.crossbar.apply(half(6, 5, 0.3, 1))
+            seconds.append(opened.twin.timeline.seconds - began)
+            assert applied.elapsed == pytest.approx(seconds[-1], rel=0.01)
+            assert opened.twin.hot_switches == 0
+    assert seconds[1] == pytest.approx(seconds[0] / 2, rel=0.05)
+
+
 def test_pulses_and_reads_are_those_of_the_simulated_backend(opened: OpenedTwin) -> None:
     """Same seed, same die: the same cells switch, and currents agree to what the solver resolves."""
     text = opened.description.text.replace("backend: smu", "backend: simulated")
