@@ -12,6 +12,7 @@ from mtjloop.app.twin_command import pointed_to
 from mtjloop.drivers.bench import Bench, BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.emulated import serve_bench
 from mtjloop.drivers.guard import Guard
+from mtjloop.drivers.qualification import check_passively
 from mtjloop.drivers.simulated import SimulatedCrossbar
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.protocols.journal import SilentMonitor
@@ -29,7 +30,7 @@ CHANGES = (
     ("{rows: 6, columns: 12}", "{rows: 6, columns: 6}"),
     ("search_from: 100 mV", "search_from: 300 mV"),
     ('"TCPIP0::192.168.0.10::5025::SOCKET"', '"TCPIP0::192.168.0.10::5025::SOCKET", numbers: real64'),
-    ("read_noise: 400 nA", "read_noise: 0 A"),
+    ("read_noise: 200 nA", "read_noise: 0 A"),
     ("settle: 1 ms", "settle: 1 ms\n  read_noise: 0 A"),
 )
 
@@ -96,7 +97,9 @@ def test_training_through_the_twin_ends_in_the_states_of_the_simulated_backend()
     with serve_bench(described("smu"), SEED, noise=False) as served:
         text = pointed_to(described("smu"), served, BENCH)
         description = BenchDescription(BENCH, text, parse_yaml(text, BENCH.name, BenchFile))
+        checked = check_passively(description).qualification
         with open_bench(description, SEED) as bench:
+            bench.arm(checked)
             began = served.bench.timeline.seconds
             twin = train(bench, description)
             passed = served.bench.timeline.seconds - began
