@@ -123,6 +123,8 @@ def _tile_result(number: int, found: ElectricalCheck) -> dict[str, Any]:
         "switched": found.switched,
         "short_below_ohm": None if found.bounds is None else _finite(found.bounds[0]),
         "open_above_ohm": None if found.bounds is None else _finite(found.bounds[1]),
+        "noise_S": found.noise,
+        "blind": found.blind,
         "counts": {one.name.lower(): found.count(one) for one in Verdict},
         "lines": [
             {
@@ -196,7 +198,13 @@ def _print_tile(console: Console, number: int, found: ElectricalCheck) -> None:
         console.print(f"the check of tile {number} ended early: {found.fault}")
     if found.bounds is not None:
         console.print(
-            f"short below {quantity(found.bounds[0], 'ohm')}, open above {quantity(found.bounds[1], 'ohm')}"
+            f"short below {quantity(found.bounds[0], 'ohm')}, open above {quantity(found.bounds[1], 'ohm')}; "
+            f"read noise {quantity(found.noise, 'S')}"
+        )
+    if found.blind:
+        console.print(
+            "the read noise hides opens: raise operation.read_repeats or the integration time of the bench, "
+            "or lower its current range"
         )
     if not found.passed and max(found.verdict.shape) <= _MOST_LINES:
         console.print(". good, O open, S short, ~ outside both levels, P A stuck, ? not read:")
@@ -209,5 +217,5 @@ def _print_tile(console: Console, number: int, found: ElectricalCheck) -> None:
 def _table(title: str, *headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title or None)
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     return table

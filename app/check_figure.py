@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..errors import ConfigurationError
 from ..protocols.electrical import ElectricalCheck, Verdict
@@ -74,7 +74,7 @@ def draw_check(path: Path, title: str, tiles: Sequence[tuple[int, ElectricalChec
 
 
 def _draw_tile(figure: Figure, axes: Axes, number: int, found: ElectricalCheck) -> None:
-    resistance = np.where(np.isfinite(found.resistance), found.resistance, np.nan)
+    resistance = np.where(np.isfinite(found.resistance), 1e-3 * found.resistance, np.nan)
     bad = int((found.verdict != Verdict.GOOD).sum())
     axes.set_title(f"tile {number}: {bad} of {found.verdict.size} cells not good")
     axes.set_xlabel("column")
@@ -84,8 +84,9 @@ def _draw_tile(figure: Figure, axes: Axes, number: int, found: ElectricalCheck) 
         low, high = float(np.nanmin(resistance)), float(np.nanmax(resistance))
         norm = LogNorm(low / 1.05, high * 1.05)
         image = axes.imshow(resistance, norm=norm, cmap="viridis", interpolation="nearest", aspect="auto")
-        bar = figure.colorbar(image, ax=axes)
-        bar.set_label("resistance (Ω)")
+        bar = figure.colorbar(image, ax=axes, format=FuncFormatter(_plain))
+        bar.ax.yaxis.set_minor_formatter(FuncFormatter(_plain))
+        bar.set_label("resistance (kΩ)")
     else:
         rows, columns = found.verdict.shape
         axes.set_xlim(-0.5, columns - 0.5)
@@ -101,3 +102,8 @@ def _draw_tile(figure: Figure, axes: Axes, number: int, found: ElectricalCheck) 
             )  # fmt: skip
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.12), ncols=3, frameon=False)
+
+
+def _plain(value: float, place: float) -> str:
+    del place
+    return f"{value:.3g}"

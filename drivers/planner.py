@@ -240,14 +240,24 @@ class Planner:
         before: frozenset[Point] | None = None
         for step in steps:
             seconds += costs.settle
-            for name, channels in _by_instrument(step.levels).items():
+            instruments = _by_instrument(step.levels)
+            for name, channels in instruments.items():
                 source = costs.sources[name]
                 measured = len(step.sensed) if costs.routed else len(channels)
                 one = (source.measurement + costs.integration) * (measured if source.in_turn else 1)
                 seconds += max(one, source.shortest_step - costs.settle)
-                if costs.routed is None and step.points != before:  # steps with the same relays are one call
-                    seconds += source.call
-                    trips[name] = trips.get(name, 0) + 1
+                if (
+                    len(instruments) > 1
+                ):  # each channel is set, switched on, measured, switched off, set to 0 V
+                    calls = 5 * len(channels)
+                elif (
+                    costs.routed is None and step.points != before
+                ):  # steps with the same relays are one call
+                    calls = 1
+                else:
+                    calls = 0
+                seconds += calls * source.call
+                trips[name] = trips.get(name, 0) + calls
             before = step.points
         if costs.routed:
             trips[costs.routed] = -(-(steps[-1].read + 1) // costs.most_reads)

@@ -100,7 +100,7 @@ def capabilities_of(
         rows=rows,
         columns=columns,
         kind="passive",
-        voltage_range=_settings(section, limits).voltage_range,
+        voltage_range=_largest_level(section, limits),
         voltage_resolution=resolution,
         minimum_width=shortest,
         maximum_width=longest,
@@ -144,9 +144,13 @@ def open_smu(
     )
 
 
+def _largest_level(section: SmuSection, limits: Limits) -> float:
+    return limits.device_voltage if section.voltage_range is None else section.voltage_range
+
+
 def _settings(section: SmuSection, limits: Limits) -> ChannelSettings:
     return ChannelSettings(
-        voltage_range=limits.device_voltage if section.voltage_range is None else section.voltage_range,
+        voltage_range=_largest_level(section, limits) * (1 + 1e-9),  # levels are rounded to the grid
         current_limit=limits.line_current,
         current_range=limits.line_current if section.current_range is None else section.current_range,
         integration=section.integration,
