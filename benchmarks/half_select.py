@@ -71,7 +71,7 @@ def compare(
 
 
 def main() -> None:
-    """Print one line a bias scheme, for 50 ns at Delta 40; V/3 is given a higher V, so that there are flips."""
+    """Print one line a bias scheme, for 50 ns at Delta 40; V/3 also at a higher V, where there are flips."""
     pulses = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     critical = Junction().critical_voltage_up
     for name, level in (
