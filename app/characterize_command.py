@@ -9,7 +9,6 @@ from rich.table import Table
 
 from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.die_file import JunctionSection
-from ..errors import ConfigurationError
 from ..protocols.calibration import DEFAULT_PROBABILITY, calibrate
 from ..protocols.recorded import RecordedCrossbar
 from ..protocols.switching.campaign import POLARITY_NAMES, Campaign, CampaignResult, LivePoint
@@ -38,7 +37,7 @@ def characterize(
         plan_path: plan file.
         seed: of random samples and orders and, where the bench file leaves it open, of the die.
         runs: directory of all runs.
-        arm: whether real hardware may be energised.
+        arm: let a bench of instruments be energised.
 
     Returns:
         The result as JSON goes.
@@ -48,14 +47,15 @@ def characterize(
     """
     bench = read_bench_file(bench_path)
     plan = read_plan_file(plan_path)
-    check_armed(bench, arm)
     settings = plan.settings(bench.content, law_time_unit(bench), known_lines(bench))
     tiles = plan.tiles(bench.shapes)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
     cells = {number: plan.cells(bench.shapes[number], rng) for number in tiles}
     read, pulse = operation_settings(bench.content)
     files = {PLAN: configuration(plan.path, plan.text)}
-    with session("characterize", plan.content.name, bench, seed, runs, files, plan.content.record) as now:
+    with session(
+        "characterize", plan.content.name, bench, seed, runs, files, plan.content.record, arm
+    ) as now:
         results: list[dict[str, object]] = []
         for number in tiles:
             crossbar = RecordedCrossbar(now.bench.crossbars[number], number, now.recorder)
@@ -80,18 +80,6 @@ def characterize(
                 break
         now.result = _result(bench, plan, results, seed, now)
     return now.result
-
-
-def check_armed(bench: BenchDescription, arm: bool) -> None:
-    """Refuse to energise real hardware unless told to.
-
-    Raises:
-        ConfigurationError: the bench is real and `--arm` was not given.
-    """
-    if bench.hardware and not arm:
-        raise ConfigurationError(
-            f"{bench.path}: this bench energises real hardware; check it, then give --arm"
-        )
 
 
 def law_time_unit(bench: BenchDescription) -> float:

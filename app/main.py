@@ -269,7 +269,7 @@ def program(
 def characterize(
     bench: Bench,
     plan: Annotated[Path, typer.Argument(help="Plan file (YAML); `mtjloop init` writes one.")],
-    arm: Annotated[bool, typer.Option("--arm", help="Energise real hardware.")] = False,
+    arm: Arm = False,
     seed: Seed = 0,
     runs: Runs = _RUNS,
     as_json: AsJson = False,

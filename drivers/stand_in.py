@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigurationError
-from .bench import BenchDescription, ElectronicsSection, SimulatedSection, open_bench
+from .bench import BenchDescription, open_bench
+from .bench_file import ElectronicsSection, SimulatedSection
 from .contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
 from .die_file import DieSection, TileSection
 from .planned import PlannedCrossbar, planned_crossbars

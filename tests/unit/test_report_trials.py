@@ -42,7 +42,7 @@ def test_counts_are_shown_before_and_after_the_fit(run: Path, tmp_path: Path) ->
     page = write_report(run, tmp_path / "after.html").read_text(encoding="utf-8")
     assert "<h2>Fitted parameters</h2>" in page
     # Curves of some devices, residuals, reference, trials spent; correlations and four maps.
-    assert page.count("<figure>") >= 4 + 3 + 1 + 4
+    assert page.count("<figure>") >= 3 + 3 + 1 + 4
     assert "Correlations" in page and "Residuals" in page
 
 
