@@ -48,18 +48,21 @@ def init(
         Path, typer.Argument(help="Where to write bench.yaml and experiment.yaml.")
     ] = Path(),
     force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Also write plan.yaml for `characterize`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a commented bench file and experiment file."""
     with _errors():
         from .init_command import init as work
 
-        paths = work(directory, force)
+        paths = work(directory, force, plan)
         if as_json:
             _print_json({"written": [str(path) for path in paths]})
         else:
-            print(f"wrote {paths[0]} and {paths[1]}")
+            print("wrote " + ", ".join(str(path) for path in paths[:-1]) + f" and {paths[-1]}")
             print(f"next: mtjloop train {paths[0]} {paths[1]} --report")
+            if plan:
+                print(f"or: mtjloop characterize {paths[0]} {paths[2]}")
 
 
 @app.command()
@@ -268,7 +271,7 @@ def program(
 @app.command()
 def characterize(
     bench: Bench,
-    plan: Annotated[Path, typer.Argument(help="Plan file (YAML); `mtjloop init` writes one.")],
+    plan: Annotated[Path, typer.Argument(help="Plan file (YAML); `mtjloop init --plan` writes one.")],
     arm: Arm = False,
     seed: Seed = 0,
     runs: Runs = _RUNS,

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from mtjloop.app.init_command import template
 from mtjloop.app.main import app
-from mtjloop.drivers.bench import read_bench_file, tile_views
+from mtjloop.app.plan_file import read_plan_file
+from mtjloop.drivers.bench import BenchFile, read_bench_file, tile_views
+from mtjloop.protocols.switching.settings import CharacterizeSettings, LineResistances
 
 RUN = CliRunner()
 PLAN = """name: t
@@ -98,6 +100,20 @@ def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path:
     assert kept is not None and kept.die.provenance is not None
     assert Path(measured["run_dir"]).name == kept.die.provenance["run"]
     assert "Delta" in RUN.invoke(app, ["fit", measured["run_dir"]]).stdout
+
+
+def test_the_template_holds_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(template("plan.yaml"))
+    plan = read_plan_file(path)
+    found = plan.settings(read_bench(tmp_path), 1.9e-9, LineResistances())
+    assert found == CharacterizeSettings(widths=(1e-5, 1e-4, 1e-3))
+    assert plan.content.cells == "all" and plan.content.record == "full"
+
+
+def read_bench(where: Path) -> BenchFile:
+    (where / "bench.yaml").write_text(template("bench.yaml"))
+    return read_bench_file(where / "bench.yaml").content
 
 
 @pytest.mark.parametrize(
