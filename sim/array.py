@@ -15,12 +15,12 @@ from .array_kernels import (
     solve_interval,
     wear,
 )
-from .bias import cell_conductances, new_bias_workspace
+from .bias import factor_biased, load_cells, new_bias_workspace
 from .cells import Access, Cells, copied, overwrite
 from .die import Tile
 from .disturb import RUNGS, hazard_bounds, sum_bounds
 from .events import pulse_events
-from .line_solver import Network, factor, new_network
+from .line_solver import Network, conductances_of, new_network
 from .lines import Lines
 from .network import MOST_ITERATIONS, TOLERANCE, Wires, conductance_of, line_drivers, no_convergence
 from .parameters import check_parameter, default_of
@@ -91,7 +91,6 @@ class Wear:
 class _Factors:
     """Lines of the array factored for one orientation and one set of states."""
 
-    g: Floats
     network: Network
     lines: Lines
 
@@ -333,12 +332,12 @@ class SimulatedArray:
             factors = self._factored(forward) if driven.all() else self._factor(forward, driven)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
-                factors.g, factors.network, self._work, values[done:], forward,
+                factors.network, self._work, values[done:], forward,
                 TOLERANCE, MOST_ITERATIONS, self._sums, self._summed, duration, self._seed, self._number,
                 self.reads, currents[done:],
             )  # fmt: skip
             if residual > 0.0:
-                raise no_convergence(factors.g, self._wires, residual)
+                raise no_convergence(self._conductances(), self._wires, residual)
             if flips < 0:
                 self._bound_disturb(-1 - flips)
             elif flips:
@@ -351,13 +350,7 @@ class SimulatedArray:
 
     def _conductances(self) -> Floats:
         """Of all cells at zero bias."""
-        g = np.empty(self.shape)
-        rows, columns = self.shape
-        cell_conductances(
-            self._cells, self._state, self._access, self._dynamics.half_voltage, np.ones(rows, dtype=np.int8),
-            np.zeros(rows), np.zeros(columns), g,
-        )  # fmt: skip
-        return g
+        return conductances_of(self._factored(True).network)
 
     def _factored(self, forward: bool) -> _Factors:
         if forward not in self._factors:
@@ -370,10 +363,13 @@ class SimulatedArray:
         drive = np.where(driven, conductance_of(self._wires.driver), 0.0)
         sense = np.full(columns if forward else rows, conductance_of(self._wires.sense))
         s_row, s_col = (drive, sense) if forward else (sense, drive)
-        g = self._conductances()
-        network = factor(new_network(rows, columns), g, self._g_row, self._g_col, s_row, s_col)
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
-        return _Factors(g, network, lines)
+        load_cells(self._cells, self._state, self._work)
+        network = factor_biased(
+            new_network(rows, columns), self._work, self._access, self._dynamics.half_voltage,
+            np.ones(rows, np.int8), lines,
+        )  # fmt: skip
+        return _Factors(network, lines)
 
     def _set_read_duration(self, duration: float) -> None:
         if duration != self._read_duration:

@@ -113,13 +113,19 @@ def factor(empty: Network, g: Floats, g_row: float, g_col: float, s_row: Floats,
     Returns:
         The same arrays with the wires noted.
     """
-    rows, columns = g.shape
-    wire_row, wire_col = 1.0 / g_row, 1.0 / g_col
+    pack(g, 1.0 / g_col, empty.g_col)
+    return factor_lines(empty, g_row, g_col, s_row, s_col)
+
+
+@kernel
+def factor_lines(filled: Network, g_row: float, g_col: float, s_row: Floats, s_col: Floats) -> Network:
+    """As `factor`, with the scaled conductances over columns already in place."""
+    rows, columns, wire_row, wire_col = filled.rows, filled.columns, 1.0 / g_row, 1.0 / g_col
     net = Network(
-        rows, columns, wire_row, wire_col, empty.g_row, empty.g_col, empty.e_row, empty.e_col,
-        empty.drive_row, empty.drive_col, empty.reach_row, empty.reach_col, empty.coarse, empty.coarse_ready,
+        rows, columns, wire_row, wire_col, filled.g_row, filled.g_col, filled.e_row, filled.e_col,
+        filled.drive_row, filled.drive_col, filled.reach_row, filled.reach_col, filled.coarse,
+        filled.coarse_ready,
     )  # fmt: skip
-    pack(g, wire_col, net.g_col)
     turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
     fill_lanes(s_row, wire_row, net.drive_row)
     fill_lanes(s_col, wire_col, net.drive_col)
