@@ -140,6 +140,7 @@ class SimulatedArray:
         self._g_col = conductance_of(wires.column_segment)
         self._factors: dict[bool, _Factors] = {}
         self._network = new_network(*self._state.shape)
+        self._read_networks = {forward: new_network(*self._state.shape) for forward in (True, False)}
         self._work = new_bias_workspace(*self._state.shape)
         self._bounds = np.empty((len(RUNGS), 2, self._state.size))
         self._sums = np.empty((len(RUNGS), self._state.size))
@@ -365,8 +366,9 @@ class SimulatedArray:
         s_row, s_col = (drive, sense) if forward else (sense, drive)
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
         load_cells(self._cells, self._state, self._work)
+        empty = self._read_networks[forward] if driven.all() else self._network
         network = factor_biased(
-            new_network(rows, columns), self._work, self._access, self._dynamics.half_voltage,
+            empty, self._work, self._access, self._dynamics.half_voltage,
             np.ones(rows, np.int8), lines,
         )  # fmt: skip
         return _Factors(network, lines)

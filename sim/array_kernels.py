@@ -6,7 +6,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import BiasWorkspace, factor_biased, load_cells, solve_biased
+from .bias import BiasWorkspace, load_cells, solve_biased, solve_pulse
 from .cells import Access, Cells, Dynamics, damage_of
 from .disturb import draw_disturb, rung_of
 from .line_solver import Network
@@ -40,10 +40,9 @@ def solve_interval(
         Outer iterations (-1: not converged) and the last residual, V.
     """
     load_cells(cells, state, work)
-    net = factor_biased(empty, work, access, dynamics.half_voltage, opened, lines)
-    return solve_biased(
-        net, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)), junction,
-        row_current, column_current,
+    return solve_pulse(
+        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
+        junction, row_current, column_current,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ the square of the drop; any other g shrinks the error by the drop along the line
 times the relative change of conductance: far below 1, and below 0.7 even on a dead line.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ from .lanes import (
 )
 from .line_solver import TINY, Network, factor_lines, largest_of
 from .lines import Lines
-from .network_solver import Workspace, new_workspace, set_levels, solve_deviations, sum_currents
+from .network_solver import Workspace, contraction, new_workspace, set_levels, solve_deviations, sum_currents
 from .panels import new_panels, pack, padded, turn, unpack
 
 BIAS_TOLERANCE = 5e-6
@@ -41,6 +42,10 @@ voltage is smaller."""
 CORRECTION_TOLERANCE = 3e-7
 """Of the linear solve of one correction, V."""
 MOST_OUTER = 100
+ROUGH_FIRST = 0.05
+"""Share of an error that a sweep keeps above which the drops of a pulse are worth a second factoring."""
+ROUGH_TOLERANCE = 2e-3
+"""Of the solve that finds where, V."""
 _JUNCTION_STEPS = 3
 
 
@@ -133,31 +138,49 @@ def cell_current(
 
 
 @kernel
+def linearise(
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, wire: float,
+    fresh: bool,
+) -> None:  # fmt: skip
+    """Set the conductances of a network to the slopes of all cells, and its right-hand sides to match.
+
+    The slopes are those at the voltages of ideal lines if `fresh`, else at those with the drops in
+    `work.network`. `wire` is the resistance of a column segment. The lines must be factored again.
+    """
+    lines, rows, columns = work.network, net.rows, net.columns
+    depth, height = padded(rows), padded(columns)
+    scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
+    along, leak, zero = splat(np.float32(wire)), splat(np.float32(access.leak)), splat(np.float32(0.0))
+    steps = 0 if access.resistance == 0.0 else 2 * _JUNCTION_STEPS
+    for j0 in range(0, columns, LANES):
+        base, level = j0 // LANES * depth, load(lines.level_col, j0 // LANES)
+        for i0 in range(0, rows, TURNED):
+            across = turned(lines.dr, i0 // LANES * height + j0, i0 % LANES != 0)
+            for i in range(i0, min(i0 + TURNED, rows)):
+                record = base + i
+                drop = zero if fresh else minus(across[i - i0], load(lines.c, record))
+                volt = plus(minus(splat(lines.level_row[i // LANES, i % LANES]), level), drop)
+                if opened[i] == 0:
+                    current, slope, found = times(leak, volt), leak, zero
+                else:
+                    own, barrier = load(work.conductance_p, record), load(work.barrier, record)
+                    current, slope, found = cell_current(own, barrier, volt, volt, scale, ohms, steps)
+                g = times(along, slope)
+                store(net.g_col, record, g)
+                store(work.drop, record, drop)
+                store(work.junction, record, found)
+                store(work.current, record, minus(times(along, current), times(g, drop)))
+    clear_padding(net.g_col, rows, columns)
+
+
+@kernel
 def factor_biased(
     empty: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines
 ) -> Network:
     """Factor the lines for the slopes of all cells at the voltages of ideal lines; zero levels give those at
     zero bias. The cells are those of `load_cells`; a row with a closed gate (`opened` 0) leaks."""
-    rows, columns = empty.rows, empty.columns
-    work_lines = work.network
-    set_levels(lines, work_lines)
-    wire = 1.0 / lines.g_col
-    depth = padded(rows)
-    scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
-    steps = 0 if access.resistance == 0.0 else 2 * _JUNCTION_STEPS
-    factor_of_wire, leak = splat(np.float32(wire)), splat(np.float32(access.leak * wire))
-    for j0 in range(0, columns, LANES):
-        level = load(work_lines.level_col, j0 // LANES)
-        for i in range(rows):
-            record = j0 // LANES * depth + i
-            if opened[i] == 0:
-                store(empty.g_col, record, leak)
-                continue
-            volt = minus(splat(work_lines.level_row[i // LANES, i % LANES]), level)
-            own, barrier = load(work.conductance_p, record), load(work.barrier, record)
-            _, slope, _ = cell_current(own, barrier, volt, volt, scale, ohms, steps)
-            store(empty.g_col, record, times(slope, factor_of_wire))
-    clear_padding(empty.g_col, rows, columns)
+    set_levels(lines, work.network)
+    linearise(empty, work, access, half_voltage, opened, 1.0 / lines.g_col, True)
     return factor_lines(empty, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
 
 
@@ -172,12 +195,23 @@ def clear_padding(panels: Floats32, nodes: int, lines: int) -> None:
 
 
 @kernel
-def bias_cells(
-    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, fresh: bool
-) -> float:
-    """Add the deviations in `work.network` to the drops and find the change of b, its right-hand sides.
+def send(net: Network, work: BiasWorkspace) -> None:
+    """Make `work.current` the right-hand sides of the next linear solve."""
+    tiny = splat(TINY)
+    for record in range(work.current.shape[0]):
+        store(work.network.b_col, record, plus(load(work.current, record), tiny))
+    clear_padding(work.network.b_col, net.rows, net.columns)
+    turn(net.rows, net.columns, work.network.b_col, -net.wire_row / net.wire_col, work.network.b_row)
 
-    With `fresh` the drops are 0 and all of b is the change. Returns the largest change as an emf b/g, V.
+
+@kernel
+def bias_cells(
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, known: bool
+) -> float:
+    """Take up the deviations in `work.network` and find the change of b, the next right-hand sides.
+
+    The deviations are added to the drops so far, or replace them if these are not `known`. Returns the
+    largest change as an emf b/g, V.
     """
     lines, rows, columns = work.network, net.rows, net.columns
     depth, height = padded(rows), padded(columns)
@@ -191,21 +225,19 @@ def bias_cells(
             across = turned(lines.dr, i0 // LANES * height + j0, i0 % LANES != 0)
             for i in range(i0, min(i0 + TURNED, rows)):
                 record = base + i
-                ideal = minus(splat(lines.level_row[i // LANES, i % LANES]), level)
-                if fresh:
-                    drop, before, guess = zero, zero, ideal
-                else:
-                    drop = plus(load(work.drop, record), minus(across[i - i0], load(lines.c, record)))
-                    before, guess = load(work.current, record), load(work.junction, record)
-                volt = plus(ideal, drop)
+                drop = minus(across[i - i0], load(lines.c, record))
+                if known:
+                    drop = plus(load(work.drop, record), drop)
+                volt = plus(minus(splat(lines.level_row[i // LANES, i % LANES]), level), drop)
                 if opened[i] == 0:
                     current, found = times(leak, volt), zero
                 else:
                     own, barrier = load(work.conductance_p, record), load(work.barrier, record)
+                    guess = load(work.junction, record)
                     current, _, found = cell_current(own, barrier, volt, guess, scale, ohms, steps)
                 g = load(net.g_col, record)
                 now = minus(times(wire, current), times(g, drop))
-                change = minus(now, before)
+                change = minus(now, load(work.current, record))
                 size = larger(size, times(change, reciprocal(g)))
                 store(work.drop, record, drop)
                 store(work.junction, record, found)
@@ -217,11 +249,29 @@ def bias_cells(
 
 
 @kernel
+def start_at_levels(
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States
+) -> None:
+    """Right-hand sides of a factored network at the voltages of ideal lines."""
+    rows, columns = net.rows, net.columns
+    work.network.c[:] = np.float32(0.0)
+    work.network.dr[:] = np.float32(0.0)
+    work.current[:] = np.float32(0.0)
+    depth = padded(rows)
+    for j0 in range(0, columns, LANES):
+        level = load(work.network.level_col, j0 // LANES)
+        for i in range(rows):
+            ideal = minus(splat(work.network.level_row[i // LANES, i % LANES]), level)
+            store(work.junction, j0 // LANES * depth + i, ideal)
+    bias_cells(net, work, access, half_voltage, opened, False)
+
+
+@kernel
 def solve_biased(
     net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines,
     tolerance: float, most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
 ) -> tuple[int, float]:  # fmt: skip
-    """Solve one array with conductances that follow their bias; allocates nothing unless it has to refine.
+    """Solve a factored array with conductances that follow their bias; allocates nothing unless it refines.
 
     Args:
         net: the lines factored for some conductances of the cells, with the drivers of `lines`.
@@ -241,13 +291,46 @@ def solve_biased(
         Outer iterations (-1 if the solve or the iteration did not converge) and the last residual, V.
     """
     set_levels(lines, work.network)
-    size = bias_cells(net, work, access, half_voltage, opened, True)
+    start_at_levels(net, work, access, half_voltage, opened)
+    return iterate(
+        net, work, access, half_voltage, opened, tolerance, most, volts, junction, row_current, column_current
+    )
+
+
+@kernel
+def solve_pulse(
+    empty: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines,
+    tolerance: float, most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """As `solve_biased` for levels given once: the lines are factored on the way, and where drops are large
+    factored again at the voltages of a rough solve. `empty` is overwritten."""
+    net = factor_biased(empty, work, access, half_voltage, opened, lines)
+    if contraction(net) > ROUGH_FIRST:
+        send(net, work)
+        sweeps, residual = solve_deviations(net, ROUGH_TOLERANCE, most, work.network)
+        if sweeps < 0:
+            return -1, residual
+        linearise(net, work, access, half_voltage, opened, net.wire_col, False)
+        net = factor_lines(net, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
+    send(net, work)
+    return iterate(
+        net, work, access, half_voltage, opened, tolerance, most, volts, junction, row_current, column_current
+    )
+
+
+@kernel
+def iterate(
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, tolerance: float,
+    most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """Linear solves until b stands still; arguments and returns as of `solve_biased`."""
+    size = math.inf
     for outer in range(MOST_OUTER):
         accuracy = tolerance if outer == 0 else CORRECTION_TOLERANCE
         sweeps, residual = solve_deviations(net, accuracy, most, work.network)
         if sweeps < 0:
             return -1, residual
-        size = bias_cells(net, work, access, half_voltage, opened, False)
+        size = bias_cells(net, work, access, half_voltage, opened, outer > 0)
         if size < BIAS_TOLERANCE:
             take_biased(net, work, volts, junction, row_current, column_current)
             return outer + 1, size
