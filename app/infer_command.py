@@ -37,6 +37,7 @@ def infer(
     write: bool,
     seed: int | None,
     runs: Path,
+    arm: bool = False,
 ) -> tuple[dict[str, object], list[str]]:
     """Put the network of a training run on a bench and run samples through it.
 
@@ -47,6 +48,7 @@ def infer(
         write: program the network first; otherwise the chip is taken as it is.
         seed: of the die; None takes that of the run.
         runs: directory of all runs.
+        arm: let a bench of instruments be energised.
 
     Returns:
         The result as JSON goes, and the predicted class of every sample.
@@ -65,7 +67,7 @@ def infer(
             "--no-program takes the chip as it is, but this simulated chip is a new one at every start; give "
             "simulated.memory in the bench file, or leave --no-program out"
         )
-    with session("infer", manifest.name, bench, chosen_seed, runs) as now, ExitStack() as stack:
+    with session("infer", manifest.name, bench, chosen_seed, runs, arm=arm) as now, ExitStack() as stack:
         crossbars = record_tiles(now.bench.crossbars, len(stored.layers), now.recorder)
         network, failed = deploy(
             crossbars,

@@ -33,6 +33,9 @@ Runs = Annotated[Path, typer.Option(help="Directory that holds the run directori
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
+Arm = Annotated[
+    bool, typer.Option("--arm", help="Let a bench of instruments be energised; `mtjloop check` it first.")
+]
 Tile = Annotated[int | None, typer.Option(min=0, help="Number of one tile of the bench.")]
 
 _RUNS = Path("runs")
@@ -131,6 +134,61 @@ def twin(
 
 
 @app.command()
+def check(
+    bench: Bench,
+    arm: Annotated[
+        bool, typer.Option("--arm", help="Also read every cell: opens, shorts, lines that touch.")
+    ] = False,
+    switch: Annotated[
+        bool, typer.Option("--switch", help="With --arm: pulse every cell both ways to find stuck ones.")
+    ] = False,
+    tile: Tile = None,
+    short: Annotated[
+        str | None, typer.Option(help="Resistance below which a cell is a short; default: median / 5.")
+    ] = None,
+    open_: Annotated[
+        str | None, typer.Option("--open", help="Resistance above which a cell is open; default: 5 x median.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="With --arm: draw a heat map into a .png, .svg or .pdf.")
+    ] = None,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Check a bench: instruments, outputs off, relays open; nothing is energised unless --arm is given."""
+    with _errors():
+        from ..protocols.electrical import Bounds
+        from .check_command import check_bench, print_check
+
+        bounds = Bounds(_quantity("--short", short, "resistance"), _quantity("--open", open_, "resistance"))
+        if not arm and (switch or plot is not None):
+            raise ConfigurationError("--switch and --plot need the electrical check: give --arm too")
+        if plot is not None:
+            from .check_figure import check_plot_name
+
+            check_plot_name(plot)
+        result, tiles = check_bench(
+            bench, arm=arm, switch=switch, tile=tile, bounds=bounds, seed=seed, runs=runs
+        )
+        if plot is not None and tiles:
+            from .check_figure import draw_check
+
+            draw_check(plot, f"{result['bench']}: resistance at read voltage", tiles)
+            result["plot"] = str(plot)
+        if as_json:
+            _print_json(result)
+        else:
+            print_check(result, tiles, arm)
+            if "plot" in result:
+                print(f"plot: {plot}")
+        if result["interrupted"]:
+            raise typer.Exit(_INTERRUPTED)
+        if not result["passed"]:
+            raise typer.Exit(1)
+
+
+@app.command()
 def plan(
     bench: Bench,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
@@ -157,6 +215,7 @@ def map_(
         str | None, typer.Option(help="Resistance between P and AP, such as '7.5 kohm'.")
     ] = None,
     seed: Seed = 0,
+    arm: Arm = False,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -166,7 +225,7 @@ def map_(
         from .text import print_map
 
         ohm = _quantity("--threshold", threshold, "resistance")
-        result, maps = map_tiles(bench, tile, ohm, seed, runs)
+        result, maps = map_tiles(bench, tile, ohm, seed, runs, arm)
         if as_json:
             _print_json(result)
         else:
@@ -186,6 +245,7 @@ def program(
     ],
     tile: Annotated[int, typer.Option(min=0, max=_MOST_SEED, help="Number of the tile.")] = 0,
     seed: Seed = 0,
+    arm: Arm = False,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -194,7 +254,7 @@ def program(
         from .program_command import program_tile
         from .text import print_program
 
-        result, report = program_tile(bench, pattern, tile, seed, runs)
+        result, report = program_tile(bench, pattern, tile, seed, runs, arm)
         if as_json:
             _print_json(result)
         else:
@@ -210,6 +270,7 @@ def train(
     bench: Bench,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
     seed: Seed = 0,
+    arm: Arm = False,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
     report: Annotated[bool, typer.Option(help="Also write the report of the run.")] = False,
@@ -219,7 +280,7 @@ def train(
         from .text import print_training
         from .train_command import train as work
 
-        result = work(bench, experiment, seed, runs)
+        result = work(bench, experiment, seed, runs, arm)
         page = None
         if report:
             from .report.page import write_report
@@ -253,6 +314,7 @@ def infer(
     seed: Annotated[
         int | None, typer.Option(min=0, max=_MOST_SEED, help="Seed of the die; default: that of the run.")
     ] = None,
+    arm: Arm = False,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -261,7 +323,7 @@ def infer(
         from .infer_command import infer as work
         from .text import print_inference, write_predictions
 
-        result, predicted = work(run, bench, data, write, seed, runs)
+        result, predicted = work(run, bench, data, write, seed, runs, arm)
         if predictions is not None:
             write_predictions(predictions, predicted)
         if as_json:

@@ -13,7 +13,7 @@ from .session import session
 
 
 def map_tiles(
-    bench_path: Path, tile: int | None, threshold: float | None, seed: int, runs: Path
+    bench_path: Path, tile: int | None, threshold: float | None, seed: int, runs: Path, arm: bool = False
 ) -> tuple[dict[str, object], list[tuple[int, ResistanceMap]]]:
     """Map all tiles of a bench, or one.
 
@@ -23,6 +23,7 @@ def map_tiles(
         threshold: ohm between P and AP; None looks for two levels in each map.
         seed: of the die, where the bench file leaves it open.
         runs: directory of all runs.
+        arm: let a bench of instruments be energised.
 
     Returns:
         The result as JSON goes, and the maps with the numbers of their tiles.
@@ -31,7 +32,7 @@ def map_tiles(
     read, _ = operation_settings(bench.content)
     chosen = chosen_tiles(bench, tile)
     maps: list[tuple[int, ResistanceMap]] = []
-    with session("map", bench.content.name, bench, seed, runs) as now:
+    with session("map", bench.content.name, bench, seed, runs, arm=arm) as now:
         for number in chosen:
             now.monitor.progress("map", len(maps), len(chosen), f"tile {number}")
             crossbar = RecordedCrossbar(now.bench.crossbars[number], number, now.recorder)

@@ -20,7 +20,7 @@ NAMED_PATTERNS = ("checkerboard", "stripes", "p", "ap", "random")
 
 
 def program_tile(
-    bench_path: Path, pattern: str, tile: int, seed: int, runs: Path
+    bench_path: Path, pattern: str, tile: int, seed: int, runs: Path, arm: bool = False
 ) -> tuple[dict[str, object], ProgramReport]:
     """Calibrate a tile and program a pattern into it.
 
@@ -30,6 +30,7 @@ def program_tile(
         tile: number of the tile.
         seed: of a random pattern and, where the bench file leaves it open, of the die.
         runs: directory of all runs.
+        arm: let a bench of instruments be energised.
 
     Returns:
         The result as JSON goes, and the report.
@@ -39,7 +40,7 @@ def program_tile(
     chosen_tiles(bench, tile)
     rng = np.random.default_rng(seed)
     target = read_pattern(pattern, bench.shapes[tile], rng)
-    with session("program", bench.content.name, bench, seed, runs) as now:
+    with session("program", bench.content.name, bench, seed, runs, arm=arm) as now:
         crossbar = RecordedCrossbar(now.bench.crossbars[tile], tile, now.recorder)
         with crossbar.during("calibrate"):
             known = calibrate(crossbar, read, pulse, DEFAULT_PROBABILITY, rng, now.monitor)

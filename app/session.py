@@ -9,6 +9,7 @@ from ..drivers.bench import Bench, BenchDescription, open_bench
 from ..errors import SafetyError, StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
+from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 
 BENCH, EXPERIMENT = "bench", "experiment"
@@ -43,6 +44,7 @@ def session(
     runs: Path,
     configurations: Mapping[str, Configuration] | None = None,
     detail: Detail = "full",
+    arm: bool = False,
 ) -> Iterator[Session]:
     """Open the bench and a run; on every way out the bench is made safe before the run is closed.
 
@@ -54,10 +56,14 @@ def session(
         runs: directory of all runs.
         configurations: files that steer the command beside the bench file, by role.
         detail: one row a pulse, or counts.
+        arm: let a bench of instruments be energised; a simulated one needs no arming.
 
     Raises:
+        NotArmedError: see `clearance`; nothing was opened and no run was begun. Or other instruments answer
+            than those that were checked.
         SafetyError: the command is done, but it is not proven that all outputs are off.
     """
+    cleared = clearance(description, runs, arm)
     monitor = ConsoleMonitor(error_console())
     files = {BENCH: configuration(description.path, description.text), **(configurations or {})}
     recorder = RunRecorder.create(
@@ -65,14 +71,18 @@ def session(
         command=command,
         name=name,
         backend=description.content.backend,
-        hardware=description.hardware,
+        hardware=description.real,
         seed=seed,
         configurations=files,
         detail=detail,
-        durable=description.hardware,
+        durable=description.real,
+        identities=() if cleared is None else tuple(cleared.identities.values()),
+        wiring_hash=None if cleared is None else cleared.hash,
     )
     with recorder, monitor.watching():
         with open_bench(description, seed) as bench:
+            if cleared is not None:
+                bench.arm(cleared)
             now = Session(bench, recorder, monitor)
             try:
                 yield now

@@ -7,13 +7,16 @@ from ..errors import StoppedError
 from ..protocols.data import Split
 from ..protocols.training.baseline import FloatBaseline, float_baseline
 from ..protocols.training.loop import Trainer, TrainingResult
+from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
 from .network_file import save_network
 from .session import EXPERIMENT, configuration, session
 
 
-def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dict[str, object]:
+def train(
+    bench_path: Path, experiment_path: Path, seed: int, runs: Path, arm: bool = False
+) -> dict[str, object]:
     """Run the experiment on the bench and record it.
 
     Args:
@@ -21,6 +24,7 @@ def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dic
         experiment_path: experiment file.
         seed: of the split, the controller and, where the bench file leaves it open, the die.
         runs: directory of all runs.
+        arm: let a bench of instruments be energised.
 
     Returns:
         The result as it goes into the run and out as JSON.
@@ -29,6 +33,7 @@ def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dic
         MtjloopError: anything a user can meet.
     """
     bench = read_bench_file(bench_path)
+    clearance(bench, runs, arm)  # before the float network is trained, which takes a while
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
     settings = experiment.training_settings()
@@ -36,7 +41,7 @@ def train(bench_path: Path, experiment_path: Path, seed: int, runs: Path) -> dic
     baseline = _baseline(split, settings.hidden, seed)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
     with session(
-        "train", experiment.content.name, bench, seed, runs, files, experiment.content.record
+        "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
     ) as now:
         trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
         trained = trainer.run()

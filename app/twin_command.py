@@ -132,7 +132,11 @@ def pointed_to(bench: BenchDescription, served: Served, path: Path) -> str:
     """
     text = bench.text
     content = bench.content
-    changes = [(("backend",), "smu"), (("smu", "visa_library"), "@py")]
+    changes: list[tuple[tuple[str, ...], str | bool]] = [
+        (("backend",), "smu"),
+        (("smu", "visa_library"), "@py"),
+        (("smu", "emulated"), True),
+    ]
     changes += [
         (("smu", "instruments", name, "resource"), address.resource)
         for name, address in served.addresses.items()
@@ -148,7 +152,7 @@ def pointed_to(bench: BenchDescription, served: Served, path: Path) -> str:
     return f"{_WRITTEN} from {bench.path.name}; its addresses hold while that runs.\n{text}"
 
 
-def _with_value(text: str, keys: Sequence[str], value: str) -> str:
+def _with_value(text: str, keys: Sequence[str], value: str | bool) -> str:
     """YAML text with one scalar replaced in place; the last key is added to its mapping if it is absent."""
     node: object = yaml.compose(text, Loader=yaml.SafeLoader)
     for key in keys:
@@ -163,7 +167,7 @@ def _with_value(text: str, keys: Sequence[str], value: str) -> str:
     return text[: node.start_mark.index] + json.dumps(value) + text[node.end_mark.index :]
 
 
-def _with_key(text: str, node: yaml.MappingNode, key: str, value: str) -> str:
+def _with_key(text: str, node: yaml.MappingNode, key: str, value: str | bool) -> str:
     mark = node.value[0][0].start_mark
     gap = ", " if node.flow_style else "\n" + " " * mark.column
     return f"{text[: mark.index]}{key}: {json.dumps(value)}{gap}{text[mark.index :]}"

@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-import numpy as np
-
 from ..errors import ConfigurationError
 from ..sim.die import draw_tile
 from ..sim.network import Wires
@@ -71,7 +69,6 @@ def serve_bench(
     Raises:
         ConfigurationError: see `emulated_bench`; or a port is taken, or the system has no pseudo-terminals.
     """
-    _compile(description, seed)
     bench = emulated_bench(description, seed, realtime=realtime, noise=noise)
     memory = _memory(description, seed, bench)
     if memory is not None:
@@ -118,16 +115,6 @@ def emulated_bench(
     for name, section in content.smu.instruments.items():
         _add_instrument(description, bench, name, section, wiring)
     return bench
-
-
-def _compile(description: BenchDescription, seed: int) -> None:
-    """Make the compilers do their work before anybody waits for a reply: a pulse on another such die."""
-    for array in _arrays(description, seed).values():
-        rows, columns = array.shape
-        levels = np.full(rows, 0.5), np.full(columns, -0.5)
-        array.pulse(*levels, 1e-4)
-        array.hold(*levels, 1e-4)
-        array.currents(*levels)
 
 
 def _arrays(description: BenchDescription, seed: int) -> dict[int, DieArray]:

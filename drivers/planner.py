@@ -28,6 +28,7 @@ class Costs:
         integration: of one measurement of a read.
         repeat_gap: rest between repeats of a pulse.
         most_pulses: in one train.
+        break_before_make: whether relays open before others close, or move together.
         routed: source-measure unit whose scripts switch the relays; None if the controller does.
         most_reads: in one message of a routed read.
     """
@@ -39,6 +40,7 @@ class Costs:
     integration: float
     repeat_gap: float
     most_pulses: int
+    break_before_make: bool = True
     routed: str | None = None
     most_reads: int = 1
 
@@ -238,14 +240,24 @@ class Planner:
         before: frozenset[Point] | None = None
         for step in steps:
             seconds += costs.settle
-            for name, channels in _by_instrument(step.levels).items():
+            instruments = _by_instrument(step.levels)
+            for name, channels in instruments.items():
                 source = costs.sources[name]
                 measured = len(step.sensed) if costs.routed else len(channels)
                 one = (source.measurement + costs.integration) * (measured if source.in_turn else 1)
                 seconds += max(one, source.shortest_step - costs.settle)
-                if costs.routed is None and step.points != before:  # steps with the same relays are one call
-                    seconds += source.call
-                    trips[name] = trips.get(name, 0) + 1
+                if (
+                    len(instruments) > 1
+                ):  # each channel is set, switched on, measured, switched off, set to 0 V
+                    calls = 5 * len(channels)
+                elif (
+                    costs.routed is None and step.points != before
+                ):  # steps with the same relays are one call
+                    calls = 1
+                else:
+                    calls = 0
+                seconds += calls * source.call
+                trips[name] = trips.get(name, 0) + calls
             before = step.points
         if costs.routed:
             trips[costs.routed] = -(-(steps[-1].read + 1) // costs.most_reads)
@@ -264,7 +276,8 @@ class Planner:
             operations += len(moved)
             for matrix in sorted({name for name, _ in moved}):
                 mine = {point for point in moved if point[0] == matrix}
-                seconds += self._costs.relays * (bool(mine & closed) + bool(mine & step.points))
+                moves = bool(mine & closed) + bool(mine & step.points)
+                seconds += self._costs.relays * (moves if self._costs.break_before_make else 1)
                 if self._costs.routed is None:
                     seconds += self._costs.matrix_call
                     trips[matrix] = trips.get(matrix, 0) + 1

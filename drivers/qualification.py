@@ -13,7 +13,7 @@ from ..errors import InstrumentError, MtjloopError
 from ..instruments import Keithley707B, Keithley2600B, KeysightB2900
 from ..instruments.instrument import Instrument
 from .arming import Qualification, text_hash
-from .bench import BenchDescription, OperationSection
+from .bench_file import BenchDescription, OperationSection
 from .contract import Capabilities
 from .guard import Limits
 from .smu import SmuCrossbar
@@ -118,7 +118,7 @@ def check_passively(description: BenchDescription, transcript: Path | None = Non
             text_hash(description.text),
             identities,
             all(one.passed for one in findings),
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
         ),
         instruments,
         tuple(findings),

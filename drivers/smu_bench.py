@@ -53,6 +53,12 @@ def tile_routes(wiring: Wiring) -> tuple[Routes, ...]:
     return tiles
 
 
+def pulse_widths(wiring: Wiring) -> tuple[float, float]:
+    """Shortest and longest pulse that every source of the bench gives, s."""
+    pulses = [_PULSES[wiring.models[name]] for name in wiring.sources]
+    return max(one.minimum_width for one in pulses), min(one.maximum_width for one in pulses)
+
+
 def costs_of(section: SmuSection, wiring: Wiring) -> Costs:
     """What operations take on this bench."""
     return Costs(
@@ -63,6 +69,7 @@ def costs_of(section: SmuSection, wiring: Wiring) -> Costs:
         integration=section.integration,
         repeat_gap=section.repeat_gap,
         most_pulses=min(_PULSES[wiring.models[name]].most_pulses for name in wiring.sources),
+        break_before_make=section.break_before_make,
         routed=wiring.routed,
         most_reads=MOST_READS,
     )
@@ -88,16 +95,16 @@ def capabilities_of(
     routes = Routes(wiring, tile)
     can = routes.abilities()
     rows, columns = wiring.tiles[tile].shape
-    pulses = [_PULSES[wiring.models[name]] for name in wiring.sources]
+    shortest, longest = pulse_widths(wiring)
     return Capabilities(
         rows=rows,
         columns=columns,
         kind="passive",
-        voltage_range=_settings(section, limits).voltage_range,
+        voltage_range=_largest_level(section, limits),
         voltage_resolution=resolution,
-        minimum_width=max(one.minimum_width for one in pulses),
-        maximum_width=min(one.maximum_width for one in pulses),
-        width_resolution=max(one.width_resolution for one in pulses),
+        minimum_width=shortest,
+        maximum_width=longest,
+        width_resolution=max(_PULSES[wiring.models[name]].width_resolution for name in wiring.sources),
         distinct_levels=can.distinct_levels,
         read_levels=can.read_levels,
         floating_lines=can.floating,
@@ -131,15 +138,19 @@ def open_smu(
             capabilities_of(section, limits, wiring, number, resolution),
             section.settle,
             section.repeat_gap,
-            noise / math.sqrt(section.integration),
+            noise / math.sqrt(section.integration) if section.read_noise is None else section.read_noise,
         )
         for number, routes in enumerate(tiles)
     )
 
 
+def _largest_level(section: SmuSection, limits: Limits) -> float:
+    return limits.device_voltage if section.voltage_range is None else section.voltage_range
+
+
 def _settings(section: SmuSection, limits: Limits) -> ChannelSettings:
     return ChannelSettings(
-        voltage_range=limits.device_voltage if section.voltage_range is None else section.voltage_range,
+        voltage_range=_largest_level(section, limits) * (1 + 1e-9),  # levels are rounded to the grid
         current_limit=limits.line_current,
         current_range=limits.line_current if section.current_range is None else section.current_range,
         integration=section.integration,

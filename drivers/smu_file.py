@@ -1,15 +1,18 @@
 """The section `smu:` of a bench file: instruments, what is wired to what, and how they measure."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from .quantities import Duration, PositiveCurrent, PositiveDuration, PositiveVoltage
+from .quantities import Current, Duration, PositiveCurrent, PositiveDuration, PositiveVoltage
 from .yaml_file import Section
 
 ModelName = Literal["keithley-2600b", "keysight-b2900", "keithley-707b", "keithley-3706a"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
 """Of an instrument: no dot, since a dot joins it to its channel."""
+
+_ON_THIS_MACHINE = re.compile(r"(?i:TCPIP\d*::(127\.0\.0\.1|localhost)[,:])|(ASRL)?/dev/(pts/|ttys\d)")
 
 
 class InstrumentSection(Section):
@@ -62,9 +65,14 @@ class SmuSection(Section):
         integration: of one measurement in a read.
         pulse_integration: of the measurement inside a pulse.
         settle: from switching a level on to its measurement in a read.
+        read_noise: standard deviation of one current of a read; None takes what is known of the instruments.
         repeat_gap: rest between two repeats of a pulse.
         relay_time: for relays to open, or to close, and settle; None takes that of the matrix.
+        break_before_make: whether relays open before others close. Without, they move together in half of
+            the time: lines meet for a moment, while all outputs are off.
         remote_sense: four wires to every channel instead of two.
+        emulated: the instruments are those of a twin (`mtjloop twin` writes this), so no record calls them
+            hardware. They must be on this machine.
     """
 
     instruments: Annotated[dict[Name, InstrumentSection], Field(min_length=1)]
@@ -77,6 +85,19 @@ class SmuSection(Section):
     integration: PositiveDuration = 1e-3
     pulse_integration: PositiveDuration = 20e-6
     settle: Annotated[Duration, Field(ge=0)] = 1e-3
+    read_noise: Annotated[Current, Field(ge=0)] | None = None
     repeat_gap: PositiveDuration = 100e-6
     relay_time: PositiveDuration | None = None
+    break_before_make: bool = True
     remote_sense: bool = False
+    emulated: bool = False
+
+    @model_validator(mode="after")
+    def _a_twin_is_here(self) -> "SmuSection":
+        for name, one in self.instruments.items():
+            if self.emulated and not _ON_THIS_MACHINE.match(one.resource):
+                raise ValueError(
+                    f"emulated is true, and the resource of {name} is {one.resource}; a twin is on "
+                    "127.0.0.1 or a pseudo-terminal. Take emulated out for real instruments"
+                )
+        return self

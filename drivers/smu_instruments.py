@@ -162,6 +162,7 @@ def open_instruments(
                 f"the bench cannot be proven off ({state.detail}); nothing was set up. Switch the "
                 "instruments off by hand and find the cause"
             )
+        _set_connect_rule(instruments, section)
         _join(instruments, wiring, links)
         for channel in wiring.channels:
             _source(instruments, channel).configure(channel.name, settings)
@@ -244,6 +245,12 @@ def _check_channels(wiring: Wiring, sources: Mapping[str, Source]) -> None:
                 f"{channel} is wired, and the instrument has channel {', '.join(found)} only; "
                 f"{', '.join(SOURCES['keithley-2600b'])} are those of a two-channel model"
             )
+
+
+def _set_connect_rule(instruments: SmuInstruments, section: SmuSection) -> None:
+    for matrix in instruments.matrices.values():
+        if isinstance(matrix, Keithley707B) and not section.break_before_make:
+            matrix.set_connect_rule("OFF")
 
 
 def _join(instruments: SmuInstruments, wiring: Wiring, links: Mapping[str, Link]) -> None:

@@ -85,8 +85,21 @@ is enforced (manual, smuX.trigger.source.limitY), so limits inside and outside o
 here."""
 
 
+NORMAL, VOLTS = 0.0, 1.0
+"""Values of `OUTPUT_NORMAL` and `OUTPUT_DCVOLTS` as they read back."""
+
+OFF_LIMIT = 1e-3
+"""Largest current with which an output that is off holds 0 V, A (the instrument's own default)."""
+
+
 class Keithley2600B(TspInstrument):
     """A Keithley 2600B with channels `a` and, if it has two, `b`.
+
+    Off means the normal output-off mode with the voltage function: 0 V, held with `OFF_LIMIT` at most. It is
+    set and read back, since the two others are no good here. High impedance opens a relay in the instrument
+    at every off, thousands of times in a run, which the manual advises against, and leaves a line to float.
+    The current function would drive an open line to its limit of up to 40 V, to be discharged through a
+    junction when a matrix relay closes.
 
     Opening loads a script that defines functions; outputs stay as they were found (`found.live`).
 
@@ -166,11 +179,14 @@ class Keithley2600B(TspInstrument):
         )
         time = in_range(f"integration of {smu}", settings.integration, *able.integration, "s")
         in_range(f"pulse_integration of {smu}", settings.within_pulse, *able.integration, "s")
+        off = min(limit, OFF_LIMIT)
         self._settings.pop(channel, None)
         lines, _ = self.call(
             [
                 f"{smu}.reset()",
                 f"{smu}.source.output = {smu}.OUTPUT_OFF",
+                *_off_mode(smu),
+                f"{smu}.source.offlimiti = {number(off)}",
                 f"{smu}.source.func = {smu}.OUTPUT_DCVOLTS",
                 f"{smu}.sense = {smu}.{'SENSE_REMOTE' if settings.remote_sense else 'SENSE_LOCAL'}",
                 f"{smu}.source.autorangev = {smu}.AUTORANGE_OFF",
@@ -186,10 +202,10 @@ class Keithley2600B(TspInstrument):
                 f"{smu}.nvbuffer1.clear() {smu}.nvbuffer2.clear()",
                 f"{smu}.nvbuffer1.appendmode = 1 {smu}.nvbuffer2.appendmode = 1",
                 f"print({smu}.source.output, {smu}.source.levelv, {smu}.source.rangev, {smu}.source.limiti, "
-                f"{smu}.measure.rangei)",
+                f"{smu}.measure.rangei, {smu}.source.offmode, {smu}.source.offfunc, {smu}.source.offlimiti)",
             ]
         )
-        self._check_setup(smu, lines, volts, limit, amperes)
+        self._check_setup(smu, lines, volts, limit, amperes, off)
         self._settings[channel] = settings
 
     def set_voltage(self, channel: str, volts: float) -> None:
@@ -235,7 +251,7 @@ class Keithley2600B(TspInstrument):
                 f"print({smu}.source.output)",
             ]
         )
-        if [self._parsed("source.output", line, flag) for line in lines] != [on]:
+        if [self._parsed("source.output", line, _is_on) for line in lines] != [on]:
             raise ReadbackError(
                 f"{smu} of {self._link.resource} reads back output {' '.join(lines)!r} after it was switched "
                 f"{'on' if on else 'off'}; check interlock and output enable"
@@ -243,7 +259,7 @@ class Keithley2600B(TspInstrument):
 
     def output_on(self, channel: str) -> bool:
         """Whether an output is on (`smuX.source.output`)."""
-        return self.ask(f"print({self._smu(channel)}.source.output)", flag)
+        return self.ask(f"print({self._smu(channel)}.source.output)", _is_on)
 
     def in_compliance(self, channel: str) -> bool:
         """Whether a limit is in control (`smuX.source.compliance`, prints `true` or `false`)."""
@@ -298,6 +314,7 @@ class Keithley2600B(TspInstrument):
         return (
             ABORT,
             *(f"{smu}.source.output = {smu}.OUTPUT_OFF" for smu in smus),
+            *(line for smu in smus for line in _off_mode(smu)),
             *(f"{smu}.abort()" for smu in smus),
             *(f"{smu}.source.levelv = 0" for smu in smus),
         )
@@ -326,14 +343,16 @@ class Keithley2600B(TspInstrument):
         most = MODELS[self.model][3]
         return {40.0: 1.0, 200.0: 0.1}.get(volts, most)
 
-    def _check_setup(self, smu: str, lines: list[str], volts: float, limit: float, amperes: float) -> None:
+    def _check_setup(
+        self, smu: str, lines: list[str], volts: float, limit: float, amperes: float, off: float
+    ) -> None:
         values = self._parsed(
             "configure", "\t".join(lines), lambda text: [float(one) for one in text.split("\t")]
         )
-        if len(values) != 5:
-            raise self._nonsense("configure", "\t".join(lines), "five numbers were expected")
-        wanted = (0.0, 0.0, volts, limit, amperes)
-        names = ("output", "levelv", "rangev", "limiti", "rangei")
+        wanted = (0.0, 0.0, volts, limit, amperes, NORMAL, VOLTS, off)
+        names = ("output", "levelv", "rangev", "limiti", "rangei", "offmode", "offfunc", "offlimiti")
+        if len(values) != len(wanted):
+            raise self._nonsense("configure", "\t".join(lines), f"{len(wanted)} numbers were expected")
         for name, found, asked in zip(names, values, wanted, strict=True):
             if abs(found - asked) > 1e-3 * asked:
                 raise ReadbackError(
@@ -397,11 +416,12 @@ class Keithley2600B(TspInstrument):
         return number(round(time * self._mains, 3))
 
     def _refuse_relays(self, lines: Sequence[str]) -> None:
-        """Raise if a script found relays in its way and switched nothing on."""
+        """Raise if a script found relays in its way and stopped before it switched an output on."""
         if lines and lines[0].startswith("mtjloop relays"):
             raise ReadbackError(
-                f"{self._link.resource} switched nothing on: {lines[0].partition(chr(9))[2]}; keep the "
-                "sources off and look for a stuck relay or a forbidden crosspoint"
+                f"{self._link.resource} stopped before it switched an output on: "
+                f"{lines[0].partition(chr(9))[2]}; keep the sources off and look for a stuck relay or a "
+                "forbidden crosspoint"
             )
 
     def _list(self, channel: str, levels: Sequence[float]) -> str:
@@ -409,3 +429,13 @@ class Keithley2600B(TspInstrument):
         if len(checked) > 3 and len(set(checked)) == 1:
             return f"mtjloop_fill({len(checked)}, {checked[0]})"
         return "{" + ", ".join(checked) + "}"
+
+
+def _off_mode(smu: str) -> tuple[str, str]:
+    """What off means; see `Keithley2600B`."""
+    return f"{smu}.source.offmode = {smu}.OUTPUT_NORMAL", f"{smu}.source.offfunc = {smu}.OUTPUT_DCVOLTS"
+
+
+def _is_on(text: str) -> bool:
+    """`source.output`: 0 is off, 1 on, 2 off with the output relay open."""
+    return whole(text) == 1

@@ -30,8 +30,9 @@ CONNECT_RULES = ("BREAK_BEFORE_MAKE", "MAKE_BEFORE_BREAK", "OFF")
 class Keithley707B(TspInstrument):
     """A Keithley 707B or 708B: crosspoints such as `1A03` (slot, row, column).
 
-    Opening sets break-before-make and leaves the relays as they were found (`found.live`). What is read
-    back is what the matrix commands its relays to; a welded reed is only seen by an electrical check.
+    Opening sets break-before-make (`set_connect_rule` changes it) and leaves the relays as they were found
+    (`found.live`). What is read back is what the matrix commands its relays to; a welded reed is only seen
+    by an electrical check.
     """
 
     MODEL: ClassVar[str] = "Keithley 707B/708B"

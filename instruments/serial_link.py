@@ -1,6 +1,7 @@
 """A link over a serial port, by pyserial."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,16 @@ import serial
 from ..errors import LinkLost
 from .base_link import BaseLink
 from .transcript import Transcript
+
+if sys.platform == "win32":  # pragma: no cover
+    _TerminalError = OSError
+else:
+    import termios
+
+    _TerminalError = termios.error
+
+GONE = (serial.SerialException, OSError, _TerminalError)
+"""What pyserial raises when a port is gone; `termios.error`, from flushing one, is no OSError."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class SerialLink(BaseLink):
                 exclusive=True if os.name == "posix" else None,
             )
             self._port.reset_input_buffer()
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (*GONE, ValueError) as error:
             raise self._lost(error) from error
 
     def _disconnect(self) -> None:
@@ -97,7 +108,7 @@ class SerialLink(BaseLink):
         if port is not None:
             try:
                 port.close()
-            except (serial.SerialException, OSError) as error:
+            except GONE as error:
                 self._note(f"closing failed: {error}")
 
     def _send(self, data: bytes) -> None:
@@ -105,7 +116,7 @@ class SerialLink(BaseLink):
         try:
             port.write(data)
             port.flush()
-        except (serial.SerialException, OSError) as error:
+        except GONE as error:
             raise self._lost(error) from error
 
     def _receive(self, count: int, timeout: float) -> bytes:
@@ -117,13 +128,13 @@ class SerialLink(BaseLink):
                 first = port.read(1)
                 return first + port.read(min(port.in_waiting, count - 1)) if first else b""
             return port.read(min(waiting, count))
-        except (serial.SerialException, OSError) as error:
+        except GONE as error:
             raise self._lost(error) from error
 
     def _unread(self) -> bool:
         try:
             return self._open_port().in_waiting > 0
-        except (serial.SerialException, OSError) as error:
+        except GONE as error:
             raise self._lost(error) from error
 
     def _open_port(self) -> serial.Serial:

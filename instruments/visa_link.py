@@ -21,14 +21,14 @@ from pyvisa.rname import InvalidResourceName, TCPIPSocket, parse_resource_name
 
 from ..errors import LinkLost
 from .base_link import BaseLink
-from .serial_link import SerialSettings
+from .serial_link import GONE, SerialSettings
 from .transcript import Transcript
 
 SLICE = 0.05
 """Longest single wait on a pyvisa-py socket, s: pyvisa-py spins through a peer's end of file until its
 timeout."""
 
-_GONE = (VisaIOError, InvalidSession, OSError, RuntimeError, EOFError)
+_GONE = (VisaIOError, InvalidSession, RuntimeError, EOFError, *GONE)
 """What PyVISA and its backends raise when an instrument is gone: a refused port is a bare
 ConnectionRefusedError at the first transfer, a closed one a bare BrokenPipeError, a dropped HiSLIP connection
 a bare RuntimeError. Transfers go further and take every exception for a lost instrument."""

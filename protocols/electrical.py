@@ -24,8 +24,10 @@ _FAR = 5.0
 """A resistance so many times below (above) the median of all is a short (an open)."""
 _OUTSIDE = 1.7
 """A resistance so many times beyond its level belongs to neither; ten standard deviations at 5.5 %."""
-_DISAGREES = 1.25
-"""Forward and transposed resistance of a good cell differ by less."""
+_DISAGREES = 0.25
+"""Forward and transposed conductance of a good cell differ by less, in parts of the larger."""
+_CLEAR = 6.0
+"""Standard deviations of the read noise that such a difference, or a distance, has to be on top."""
 
 _FEWEST = 8
 """Cells that are needed to look for two levels among them."""
@@ -90,6 +92,7 @@ class ElectricalCheck:
         verdict: `Verdict` of each cell, (rows, columns).
         bounds: resistances below and above which a cell is a short or an open, ohm; None if nothing was read.
         lines: rows, then columns.
+        noise: standard deviation of a conductance, S, by the read noise that the bench states.
         fault: what ended the check early; None if it is complete.
         switched: whether pulses were given to find stuck cells.
     """
@@ -98,6 +101,7 @@ class ElectricalCheck:
     verdict: States
     bounds: tuple[float, float] | None
     lines: tuple[Line, ...]
+    noise: float
     fault: str | None
     switched: bool
 
@@ -105,6 +109,11 @@ class ElectricalCheck:
     def passed(self) -> bool:
         """Whether every cell is good."""
         return self.fault is None and not self.verdict.any()
+
+    @property
+    def blind(self) -> bool:
+        """Whether the read noise is so large that a good cell of high resistance may pass for an open one."""
+        return self.bounds is not None and _READABLE * self.noise * self.bounds[1] > 1.0
 
     def count(self, verdict: Verdict) -> int:
         """How many cells have a verdict."""
@@ -135,44 +144,44 @@ def check_electrically(
         StoppedError: the monitor asked to stop while cells were switched.
         ProtocolError: most cells do not switch, see `find_levels`.
     """
-    forward, fault = _read_lines(crossbar, read, monitor, "forward")
+    forward, noise, fault = _read_lines(crossbar, read, monitor, "forward")
     backward = np.full(forward.T.shape, np.nan)
     if fault is None and crossbar.capabilities.transposed_read:
-        backward, fault = _read_lines(crossbar, read, monitor, "transposed")
+        backward, _, fault = _read_lines(crossbar, read, monitor, "transposed")
     limits = _limits(forward, bounds or Bounds())
-    verdict = _verdicts(forward, backward.T, limits)
+    verdict = _verdicts(forward, backward.T, limits, noise)
     switched = False
     if pulse is not None and fault is None:
         _find_stuck(crossbar, read, pulse, monitor, verdict)
         switched = True
-    return ElectricalCheck(forward, verdict, limits, _lines(forward, verdict), fault, switched)
+    return ElectricalCheck(forward, verdict, limits, _lines(forward, verdict), noise, fault, switched)
 
 
 def _read_lines(
     crossbar: Crossbar, read: ReadSettings, monitor: Monitor, orientation: Orientation
-) -> tuple[Floats, str | None]:
-    """Resistances (driven, sensed) in ohm, and the fault that ended it early."""
+) -> tuple[Floats, float, str | None]:
+    """Resistances (driven, sensed) in ohm, noise of a conductance in S, the fault that ended it early."""
     rows, columns = crossbar.capabilities.shape
     driven, sensed = (rows, columns) if orientation == "forward" else (columns, rows)
     side: Side = "row" if orientation == "forward" else "column"
-    resistance = np.full((driven, sensed), np.nan)
+    resistance, noise = np.full((driven, sensed), np.nan), 0.0
     for line in range(driven):
         monitor.progress(f"check {side}s", line, driven)
         if monitor.should_stop():
-            return resistance, f"stopped at {side} {line}"
+            return resistance, noise / read.voltage, f"stopped at {side} {line}"
         levels = np.zeros((read.repeats, driven))
         levels[:, line] = read.voltage
         try:
             reading = crossbar.read(Bias(levels, orientation))
         except FaultError as error:
-            return resistance, f"{side} {line}: {error}"
+            return resistance, noise / read.voltage, f"{side} {line}: {error}"
         noise = reading.noise / math.sqrt(read.repeats)
         current = np.atleast_2d(reading.currents).mean(axis=0)
         readable = current > _READABLE * noise
         resistance[line] = np.inf
         resistance[line, readable] = read.voltage / current[readable]
     monitor.progress(f"check {side}s", driven, driven)
-    return resistance, None
+    return resistance, noise / read.voltage, None
 
 
 def _limits(resistance: Floats, bounds: Bounds) -> tuple[float, float] | None:
@@ -186,22 +195,22 @@ def _limits(resistance: Floats, bounds: Bounds) -> tuple[float, float] | None:
     )
 
 
-def _verdicts(forward: Floats, backward: Floats, limits: tuple[float, float] | None) -> States:
+def _verdicts(forward: Floats, backward: Floats, limits: tuple[float, float] | None, noise: float) -> States:
     verdict = np.full(forward.shape, Verdict.GOOD, dtype=np.int8)
     short, open_ = limits or (0.0, math.inf)
     ordinary = (forward >= short) & (forward <= open_) & np.isfinite(forward)
-    verdict[_outside_levels(forward, ordinary)] = Verdict.OUTSIDE
-    with np.errstate(invalid="ignore"):
-        differs = np.abs(np.log(forward / backward)) > math.log(_DISAGREES)
-    verdict[ordinary & differs] = Verdict.OUTSIDE
+    verdict[_outside_levels(forward, ordinary, noise)] = Verdict.OUTSIDE
+    one, other = 1.0 / forward, 1.0 / backward
+    most = _DISAGREES * np.maximum(one, other) + _CLEAR * math.sqrt(2.0) * noise
+    verdict[ordinary & (np.abs(one - other) > most)] = Verdict.OUTSIDE
     verdict[forward < short] = Verdict.SHORT
     verdict[(forward > open_) | np.isinf(forward)] = Verdict.OPEN
     verdict[np.isnan(forward)] = Verdict.UNREAD
     return verdict
 
 
-def _outside_levels(resistance: Floats, ordinary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Cells far beyond both levels, where the crossbar shows two; by medians, which such cells do not move."""
+def _outside_levels(resistance: Floats, ordinary: NDArray[np.bool_], noise: float) -> NDArray[np.bool_]:
+    """Cells far beyond both levels, where there are two; by medians, which such cells do not move."""
     nowhere = np.zeros(resistance.shape, dtype=np.bool_)
     if ordinary.sum() < _FEWEST:
         return nowhere
@@ -215,10 +224,10 @@ def _outside_levels(resistance: Floats, ordinary: NDArray[np.bool_]) -> NDArray[
     spread = float(np.median(np.abs(logs - np.where(upper, high, low))))
     if high - low < max(_APART * spread, 0.1):
         return nowhere
-    far = math.log(_OUTSIDE)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.log(resistance)
-    return np.asarray(ordinary & ((values < low - far) | (values > high + far)))
+    conductance, margin = 1.0 / resistance, _CLEAR * noise
+    above = conductance > math.exp(-low) * _OUTSIDE + margin
+    below = conductance < math.exp(-high) / _OUTSIDE - margin
+    return np.asarray(ordinary & (above | below))
 
 
 def _find_stuck(

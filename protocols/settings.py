@@ -26,7 +26,7 @@ class ReadSettings:
     voltage: float
     repeats: int = 1
     encoding: ReadEncoding = "auto"
-    bits: int = 6
+    bits: int = 5
 
     def check(self, capabilities: Capabilities) -> None:
         """Refuse, before anything is sent, what the bench cannot do.

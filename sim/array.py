@@ -15,7 +15,7 @@ from .array_kernels import (
     solve_interval,
     wear,
 )
-from .bias import factor_biased, load_cells, new_bias_workspace
+from .bias import factor_biased, load_cells, new_bias_workspace, solve_biased
 from .cells import Access, Cells, copied, overwrite
 from .die import Tile
 from .disturb import RUNGS, hazard_bounds, sum_bounds
@@ -139,6 +139,7 @@ class SimulatedArray:
         self._g_row = conductance_of(wires.row_segment)
         self._g_col = conductance_of(wires.column_segment)
         self._factors: dict[bool, _Factors] = {}
+        self._bias_factors: _Factors | None = None
         self._network = new_network(*self._state.shape)
         self._read_networks = {forward: new_network(*self._state.shape) for forward in (True, False)}
         self._work = new_bias_workspace(*self._state.shape)
@@ -263,6 +264,9 @@ class SimulatedArray:
     def bias(self, row_levels: Floats, column_levels: Floats) -> Bias:
         """Voltages and currents of levels that stay, all gates open: nothing is drawn, worn or switched.
 
+        Bit for bit, levels on one side with 0 V on the other give the currents of a read that senses through
+        the driver resistance, and other levels those of a pulse.
+
         Args:
             row_levels: (rows,), V; NaN floats.
             column_levels: (columns,), V; NaN floats.
@@ -276,12 +280,20 @@ class SimulatedArray:
         if not (s_row.any() or s_col.any()):
             raise ValueError("every line floats, so no voltage is defined; drive at least one line")
         rows, columns = self.shape
+        lines, opened = Lines(self._g_row, self._g_col, s_row, s_col, v_row, v_col), np.ones(rows, np.int8)
         junctions, row_currents, column_currents = np.empty(self.shape), np.empty(rows), np.empty(columns)
-        outer, residual = solve_interval(
-            self._cells, self._state, self._dynamics, self._access,
-            Lines(self._g_row, self._g_col, s_row, s_col, v_row, v_col), np.ones(rows, np.int8), TOLERANCE,
-            MOST_ITERATIONS, self._network, self._work, junctions, row_currents, column_currents,
-        )  # fmt: skip
+        if s_row.all() and s_col.all() and not (v_row.any() and v_col.any()):
+            if self._bias_factors is None:
+                self._bias_factors = self._factor_lines(s_row, s_col, new_network(rows, columns))
+            outer, residual = solve_biased(
+                self._bias_factors.network, self._work, self._access, self._dynamics.half_voltage, opened,
+                lines, TOLERANCE, MOST_ITERATIONS, np.empty((0, 0)), junctions, row_currents, column_currents,
+            )  # fmt: skip
+        else:
+            outer, residual = solve_interval(
+                self._cells, self._state, self._dynamics, self._access, lines, opened, TOLERANCE,
+                MOST_ITERATIONS, self._network, self._work, junctions, row_currents, column_currents,
+            )  # fmt: skip
         if outer < 0:
             raise no_convergence(self._conductances(), self._wires, residual)
         return Bias(junctions, row_currents, -column_currents)
@@ -313,24 +325,28 @@ class SimulatedArray:
         if np.isnan(levels).any():
             # The pivots depend on which lines float, so such reads are taken one by one.
             parts = [self._read_same_drivers(row[None, :], forward, duration) for row in levels]
+            outcome = ReadOutcome(
+                np.concatenate([part.currents for part in parts]),
+                sum(part.energy for part in parts),
+                max(part.peak_current for part in parts),
+            )
         else:
-            parts = [self._read_same_drivers(levels, forward, duration)]
-        currents = np.concatenate([part.currents for part in parts])
+            outcome = self._read_same_drivers(levels, forward, duration)
         if noise > 0.0:
-            add_noise(currents, noise, self._seed, self._number, self.reads - len(currents))
-        return ReadOutcome(
-            currents, sum(part.energy for part in parts), max(part.peak_current for part in parts)
-        )
+            reads = len(outcome.currents)
+            add_noise(outcome.currents, noise, self._seed, self._number, self.reads - reads)
+        return outcome
 
     def _read_same_drivers(self, levels: Floats, forward: bool, duration: float) -> ReadOutcome:
         """Read a sequence whose floating lines, if any, are those of its first read."""
         driven = np.isfinite(levels[0])
-        values = np.where(driven, levels, 0.0)
+        all_driven = bool(driven.all())
+        values = levels if all_driven else np.where(driven, levels, 0.0)
         currents = np.empty((len(levels), self.shape[1] if forward else self.shape[0]))
         done, energy, peak = 0, 0.0, 0.0
         self._set_read_duration(duration)
         while done < len(levels):
-            factors = self._factored(forward) if driven.all() else self._factor(forward, driven)
+            factors = self._factored(forward) if all_driven else self._factor(forward, driven)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
                 factors.network, self._work, values[done:], forward,
@@ -364,13 +380,21 @@ class SimulatedArray:
         drive = np.where(driven, conductance_of(self._wires.driver), 0.0)
         sense = np.full(columns if forward else rows, conductance_of(self._wires.sense))
         s_row, s_col = (drive, sense) if forward else (sense, drive)
+        return self._factor_lines(
+            s_row, s_col, self._read_networks[forward] if driven.all() else self._network
+        )
+
+    def _factor_lines(self, s_row: Floats, s_col: Floats, empty: Network) -> _Factors:
+        """Factor the lines, in their present states, for driver conductances in S, 0 where a line floats.
+
+        `empty` is overwritten.
+        """
+        rows, columns = self.shape
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
         load_cells(self._cells, self._state, self._work)
-        empty = self._read_networks[forward] if driven.all() else self._network
         network = factor_biased(
-            empty, self._work, self._access, self._dynamics.half_voltage,
-            np.ones(rows, np.int8), lines,
-        )  # fmt: skip
+            empty, self._work, self._access, self._dynamics.half_voltage, np.ones(rows, np.int8), lines
+        )
         return _Factors(network, lines)
 
     def _set_read_duration(self, duration: float) -> None:
@@ -393,6 +417,7 @@ class SimulatedArray:
     def _states_changed(self) -> None:
         """Drop what was computed from the previous states."""
         self._factors.clear()
+        self._bias_factors = None
         self._summed[:] = 0
 
     def _cells_changed(self) -> None:

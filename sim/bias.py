@@ -33,7 +33,15 @@ from .lanes import (
 )
 from .line_solver import TINY, Network, factor_lines, largest_of
 from .lines import Lines
-from .network_solver import Workspace, contraction, new_workspace, set_levels, solve_deviations, sum_currents
+from .network_solver import (
+    Workspace,
+    contraction,
+    new_workspace,
+    reachable,
+    set_levels,
+    solve_deviations,
+    sum_currents,
+)
 from .panels import new_panels, pack, padded, turn, unpack
 
 BIAS_TOLERANCE = 5e-6
@@ -293,8 +301,9 @@ def solve_biased(
     set_levels(lines, work.network)
     start_at_levels(net, work, access, half_voltage, opened)
     return iterate(
-        net, work, access, half_voltage, opened, tolerance, most, volts, junction, row_current, column_current
-    )
+        net, work, access, half_voltage, opened, lines, tolerance, most, volts, junction, row_current,
+        column_current,
+    )  # fmt: skip
 
 
 @kernel
@@ -307,31 +316,32 @@ def solve_pulse(
     net = factor_biased(empty, work, access, half_voltage, opened, lines)
     if contraction(net) > ROUGH_FIRST:
         send(net, work)
-        sweeps, residual = solve_deviations(net, ROUGH_TOLERANCE, most, work.network)
+        sweeps, residual = solve_deviations(net, reachable(lines, ROUGH_TOLERANCE), most, work.network)
         if sweeps < 0:
             return -1, residual
         linearise(net, work, access, half_voltage, opened, net.wire_col, False)
         net = factor_lines(net, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
     send(net, work)
     return iterate(
-        net, work, access, half_voltage, opened, tolerance, most, volts, junction, row_current, column_current
-    )
+        net, work, access, half_voltage, opened, lines, tolerance, most, volts, junction, row_current,
+        column_current,
+    )  # fmt: skip
 
 
 @kernel
 def iterate(
-    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, tolerance: float,
-    most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines,
+    tolerance: float, most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
 ) -> tuple[int, float]:  # fmt: skip
     """Linear solves until b stands still; arguments and returns as of `solve_biased`."""
-    size = math.inf
+    size, small = math.inf, reachable(lines, BIAS_TOLERANCE)
     for outer in range(MOST_OUTER):
         accuracy = tolerance if outer == 0 else CORRECTION_TOLERANCE
-        sweeps, residual = solve_deviations(net, accuracy, most, work.network)
+        sweeps, residual = solve_deviations(net, reachable(lines, accuracy), most, work.network)
         if sweeps < 0:
             return -1, residual
         size = bias_cells(net, work, access, half_voltage, opened, outer > 0)
-        if size < BIAS_TOLERANCE:
+        if size < small:
             take_biased(net, work, volts, junction, row_current, column_current)
             return outer + 1, size
     return -1, size

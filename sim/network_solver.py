@@ -24,6 +24,8 @@ from .two_level import conjugate_gradients
 
 MOST_SWEEPS = 7
 """Chebyshev sweeps beyond which conjugate gradients with a coarse correction are faster."""
+ROUNDING = 1e-6
+"""Of the largest level: no tolerance is taken smaller."""
 WEAK = 1e-4
 """1 - rho below which errors may decay too slowly for float32: some rows and some columns float."""
 FEW_DRIVEN = 64
@@ -82,6 +84,17 @@ def set_levels(lines: Lines, work: Workspace) -> None:
     """Take up the levels."""
     fill_lanes(lines.v_row, 1.0, work.level_row)
     fill_lanes(lines.v_col, 1.0, work.level_col)
+
+
+@kernel
+def reachable(lines: Lines, tolerance: float) -> float:
+    """The tolerance, or what rounding of the levels to float32 leaves of it if that is more, V."""
+    largest = 0.0
+    for i in range(lines.v_row.size):
+        largest = max(largest, abs(lines.v_row[i]))
+    for j in range(lines.v_col.size):
+        largest = max(largest, abs(lines.v_col[j]))
+    return max(tolerance, ROUNDING * largest)
 
 
 @kernel
@@ -193,7 +206,7 @@ def solve_network(
         lines: levels; those of floating lines are any finite numbers.
         emf: in series with each device, (rows, columns), V, or (0, 0) for none: the current of a cell is
             g (V + emf).
-        tolerance: estimated error of a cell voltage at which to stop, V.
+        tolerance: estimated error of a cell voltage at which to stop, V; at least 1e-6 of the largest level.
         most: sweeps allowed.
         volts: returned cell voltages, row minus column, (rows, columns).
         row_current: returned current out of each row driver, A.
@@ -203,7 +216,7 @@ def solve_network(
         Sweeps used (-1 if it did not converge) and the last estimate of the error, V.
     """
     drive(net, lines, emf, work)
-    iterations, size = solve_deviations(net, tolerance, most, work)
+    iterations, size = solve_deviations(net, reachable(lines, tolerance), most, work)
     take_results(net, work, emf, volts, row_current, column_current)
     return iterations, size
 

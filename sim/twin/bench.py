@@ -97,7 +97,7 @@ class Bench:
         self._noise, self._seed, self._meters = noise, seed, 0
         self._drives: dict[Port, Drive] = {}
         self._closed: dict[str, frozenset[Crosspoint]] = {}
-        self._netlist = Netlist(wiring, ())
+        self._nets, self._rewired = Netlist(wiring, ()), False
         self._since = 0
         self._point: OperatingPoint | None = None
         self._point_version: tuple[int, ...] = ()
@@ -150,16 +150,15 @@ class Bench:
         if wanted == now:
             return ()
         self.settle()
-        old, before = self._netlist, None if self._at_rest() else self.operating_point()
+        before = None if self._at_rest() else (self._netlist, self.operating_point())
         self._closed[matrix] = wanted
-        self._netlist = old.rewired(frozenset().union(*self._closed.values()))
-        self._point = None
+        self._point, self._rewired = None, True
         if not moving:
             return ()
         stressed: list[Crosspoint] = []
         if before is not None:
-            stressed += [one for one in now - wanted if self._carried(one, old, before)]
-            stressed += [one for one in wanted - now if _stands_across(one, old, before)]
+            stressed += [one for one in now - wanted if self._carried(one, *before)]
+            stressed += [one for one in wanted - now if _stands_across(one, *before)]
         self.switches += len(wanted ^ now)
         self.hot_switches += len(stressed)
         for one in sorted(stressed):
@@ -231,6 +230,13 @@ class Bench:
         self.timeline.stop()
         for emulator in self.emulators.values():
             emulator.stop()
+
+    @property
+    def _netlist(self) -> Netlist:
+        """The nets now; they are made when first asked for after relays moved."""
+        if self._rewired:
+            self._nets, self._rewired = self._nets.rewired(frozenset().union(*self._closed.values())), False
+        return self._nets
 
     def _at_rest(self) -> bool:
         """Whether no channel gives anything or is in a pulse, so that every line is at 0 V or floats."""

@@ -111,6 +111,7 @@ class DieArray:
         self._dynamics = tile.dynamics
         self._seed, self._number = np.uint64(seed), number
         self._array = SimulatedArray(tile, wires, transistors, seed, number, resolve)
+        self._die, self._wires, self._transistors, self._resolve = tile.die, wires, transistors, resolve
         self._probability = np.empty(self._array.shape)
         self._damage = np.empty(self._array.shape)
         self._bounds = HoldBounds(tile.dynamics)
@@ -144,6 +145,22 @@ class DieArray:
         """Put every cell into a state, as by an external field; shape (rows, columns)."""
         self._array.restore(state, self._array.pulses, self._array.reads)
         self._changed()
+
+    def warm_up(self) -> None:
+        """Compile all that this array needs, on another of its kind, before anybody waits for a reply.
+
+        The first call of a kernel after an installation takes seconds.
+        """
+        rows, columns = self.shape
+        other = DieArray(
+            draw_tile(self._die, rows, columns, 0, 0), self._wires, self._transistors, 0, 0, self._resolve
+        )
+        levels = np.full(rows, 0.3), np.full(columns, -0.3)
+        floating = np.where(np.arange(rows) == 0, 0.3, np.nan), levels[1]
+        for bias in (levels, floating):
+            other.currents(*bias)
+            other.hold(*bias, 1e-4)
+            other.pulse(*bias, 1e-4)
 
     def currents(self, row_levels: Floats, column_levels: Floats) -> LineCurrents:
         """Line currents under a bias, states as they are.
@@ -240,17 +257,3 @@ def draw_array(
     """
     tile = draw_tile(die or Die(), rows, columns, seed, number)
     return DieArray(tile, wires or Wires(1.0, 1.0, 5.0, 5.0), transistors, seed, number)
-
-
-def warm_up(resolve: Resolve = "frozen") -> None:
-    """Compile all that an array needs, on a throwaway one.
-
-    The first call of a kernel after an installation compiles it for seconds: longer than a client waits for
-    a reply.
-    """
-    array = DieArray(draw_tile(Die(), 2, 2, 0, 0), Wires(1.0, 1.0, 5.0, 5.0), None, 0, 0, resolve)
-    rows, columns = np.array([0.4, np.nan]), np.array([0.0, -0.4])
-    for levels in (rows, np.array([0.4, 0.0])):
-        array.currents(levels, columns)
-        array.hold(levels, columns, 1e-3)
-        array.pulse(levels, columns, 1e-3)

@@ -141,16 +141,27 @@ class Source:
         self._bench.drive(self._port, self._drive())
 
     def _drive(self) -> Drive:
-        if self._output == OUTPUT_HIGH_Z or (not self.output and self._off_mode.value == OFF_HIGH_Z):
-            return Drive("open")
         if not self.output:
-            return Drive("voltage", 0.0, self._off_limit.number)
+            return self._off_drive()
         limiting: Quantity = "i" if self.is_voltage else "v"
         limit = self._limits[limiting]
         if self._pulse is not None and self.trigger_limits[limiting]:
             limit = self.trigger_limits[limiting]
         kind: Literal["voltage", "current"] = "voltage" if self.is_voltage else "current"
         return Drive(kind, self.level, limit * self._squeeze, self._pulsing, output=True)
+
+    def _off_drive(self) -> Drive:
+        """What the terminal does while the output is off: open, or 0 V or 0 A with the limit of its mode."""
+        mode = self._off_mode.value
+        if self._output == OUTPUT_HIGH_Z or mode == OFF_HIGH_Z:
+            return Drive("open")
+        if mode == OFF_ZERO:
+            smallest = 0.1 * self._ranges["i"]
+            limit = self._limits["i"] if self.is_voltage else max(abs(self._levels["i"]), smallest)
+            return Drive("voltage", 0.0, limit)
+        if self._off_function.value == AMPS:
+            return Drive("current", 0.0, self._off_limit_volts.number)
+        return Drive("voltage", 0.0, self._off_limit.number)
 
     def _defaults(self) -> None:
         self._levels.update({"v": 0.0, "i": 0.0})
@@ -188,8 +199,10 @@ class Source:
         group.setters["offmode"] = self._after(self._off_mode.write)
         self._off_limit = group.setting("offlimiti", 1e-3, number(1e-9, self._model.most_amperes))
         group.setters["offlimiti"] = self._after(self._off_limit.write)
-        group.setting("offlimitv", 40.0, number(1e-3, self._model.most_volts))
-        group.setting("offfunc", VOLTS, choice((AMPS, VOLTS)))
+        self._off_limit_volts = group.setting("offlimitv", 40.0, number(1e-3, self._model.most_volts))
+        group.setters["offlimitv"] = self._after(self._off_limit_volts.write)
+        self._off_function = group.setting("offfunc", VOLTS, choice((AMPS, VOLTS)))
+        group.setters["offfunc"] = self._after(self._off_function.write)
         group.setting("delay", 0.0, number(-1.0, 1e5))
         group.setting("settling", 0, any_number)
         group.setting("sink", 0, SWITCH)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
 from .bench import Bench
-from .die_array import warm_up
 from .faults import Endpoint
 from .hislip import HislipServer
 from .keithley707b import Keithley707B
@@ -69,7 +68,8 @@ def serve(
     chosen.update(dict.fromkeys(serial, "serial"))
     endpoints = {name: endpoint_of(bench, name) for name in bench.emulators}
     stop = threading.Event()
-    warm_up()
+    for array in bench.arrays.values():
+        array.warm_up()
     servers: dict[str, Server] = {}
     try:
         for number, (name, endpoint) in enumerate(endpoints.items()):

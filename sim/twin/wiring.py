@@ -239,7 +239,7 @@ class _Frame:
         """One net of several pieces."""
         nets = [self.nets[piece] for piece in pieces]
         ports = sorted(port for net in nets for port in net.ports)
-        ranks = sorted(self._rank[line] for net in nets for line in net.lines)
+        ranks = sorted([self._rank[line] for net in nets for line in net.lines])
         return self._made(ports, [self._lines[rank] for rank in ranks], any(net.grounded for net in nets))
 
     def _net(self, group: list[Terminal]) -> Net:

@@ -20,6 +20,7 @@ from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.layer import PairLayer
 from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.sim.twin.wiring import Port
 
 from .benches import bench_text, described
 from .opened import OpenedTwin, addressed, open_armed
@@ -107,17 +108,55 @@ def test_bench_time_is_what_the_plan_said(opened: OpenedTwin) -> None:
         assert operation().elapsed == pytest.approx(clock.seconds - began, rel=0.01)
 
 
+def test_relays_that_move_together_take_half_the_time() -> None:
+    """All outputs are off meanwhile, so nothing is switched hot."""
+    seconds = []
+    for rule in ("true", "false"):
+        change = ('visa_library: "@py"', f'visa_library: "@py"\n  break_before_make: {rule}')
+        with OpenedTwin(link=True, change=change) as opened:
+            opened.crossbar.apply(half(6, 5, 0.3))
+            began = opened.twin.timeline.seconds
+            applied = opened.crossbar.apply(half(6, 5, 0.3, 1))
+            seconds.append(opened.twin.timeline.seconds - began)
+            assert applied.elapsed == pytest.approx(seconds[-1], rel=0.01)
+            assert opened.twin.hot_switches == 0
+    assert seconds[1] == pytest.approx(seconds[0] / 2, rel=0.05)
+
+
 def test_pulses_and_reads_are_those_of_the_simulated_backend(opened: OpenedTwin) -> None:
     """Same seed, same die: the same cells switch, and currents agree to what the solver resolves."""
-    text = opened.description.text.replace("backend: smu", "backend: simulated")
-    other = described(text + "  electronics: {read_noise: 0 A, voltage_resolution: 10 uV}\n")
-    simulated = open_bench(other, 3).crossbars[0]
+    simulated = open_bench(simulated_like(opened.description.text), 3).crossbars[0]
     for crossbar in (opened.crossbar, simulated):
         for k in range(6):
             crossbar.apply(half(6, 5, (-1) ** k * 0.4, k))
     for orientation, lines in (("forward", 6), ("transposed", 5)):
         bias = Bias(np.eye(lines) * 0.1, orientation)  # type: ignore[arg-type]
         assert opened.crossbar.read(bias).currents == pytest.approx(simulated.read(bias).currents, rel=1e-6)
+
+
+def test_two_instruments_sense_more_lines_at_once() -> None:
+    """Four channels: one drives, three sense; a read of five columns takes two steps in place of five."""
+    more = '    more: {model: keithley-2600b, resource: "TCPIP0::192.0.2.3::5025::SOCKET"}'
+    text = bench_text().replace("    matrix: {", f"{more}\n    matrix: {{").replace("[smu, matrix]", "[]")
+    text = text.replace("B: smu.b, ", "B: smu.b, D: more.a, E: more.b, ")
+    with serve_bench(described(text), 3, noise=False) as served:
+        here = text.replace("TCPIP0::192.0.2.3::5025::SOCKET", served.resource("more"))
+        with open_armed(addressed(here, served)) as bench, open_bench(simulated_like(here), 3) as other:
+            for crossbar in (bench.crossbars[0], other.crossbars[0]):
+                crossbar.apply(half(6, 5, 0.4))
+            reading = bench.crossbars[0].read(Bias(np.array([0.1, 0, 0, 0.1, 0, 0])))
+            expected = other.crossbars[0].read(Bias(np.array([0.1, 0, 0, 0.1, 0, 0])))
+            assert reading.currents == pytest.approx(expected.currents, rel=1e-6)
+            assert bench.crossbars[0].capabilities.read_levels == 3
+            assert bench.crossbars[0].capabilities.distinct_levels == 2
+            assert served.bench.hot_switches == 0
+            assert not any(served.bench.driven(Port("more", channel)).output for channel in (1, 2))
+
+
+def simulated_like(text: str) -> BenchDescription:
+    """The simulated backend on the die of a bench file, with the resolution of the instruments."""
+    text = text.replace("backend: smu", "backend: simulated")
+    return described(text + "  electronics: {read_noise: 0 A, voltage_resolution: 10 uV}\n")
 
 
 def test_a_bench_that_was_left_on_is_switched_off_before_its_relays_open() -> None:

@@ -103,7 +103,7 @@ def test_auto_is_analog_where_the_bench_can_and_every_step_counts_as_a_read(
     assert free.totals.reads == 5
     limited = RecordedCrossbar(ideal(9, 8, read_levels=1), 0)
     sense(limited, levels, "forward", auto)
-    assert limited.totals.reads == len(decompose(levels, 6, False)[0]) > 5
+    assert limited.totals.reads == len(decompose(levels, READ.bits, False)[0]) > 5
     before = limited.totals.reads
     assert (sense(limited, np.zeros(9), "forward", auto) == np.zeros(8)).all()
     assert limited.totals.reads == before

@@ -107,6 +107,10 @@ def test_a_static_bias_agrees_with_a_root_finder_and_changes_nothing(access: flo
     pulsed = one.apply(rows, columns, np.array(1e-9), 1)
     assert (pulsed.row_currents == bias.row_currents).all()
     assert (pulsed.column_currents == -bias.column_currents).all()
+    for forward, levels in ((True, rows), (False, columns)):
+        still = one.bias(levels if forward else np.zeros(3), np.zeros(4) if forward else levels)
+        sensed = -still.column_currents if forward else -still.row_currents
+        assert (one.read(levels[None], forward, 1e-12, 0.0).currents[0] == sensed).all()
 
 
 def test_lines_that_float_under_a_static_bias_take_no_current_and_some_line_must_be_driven() -> None:

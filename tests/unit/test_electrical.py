@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -102,6 +102,29 @@ def test_each_kind_of_bad_cell_is_told_from_the_others(able: Capabilities) -> No
     assert found.lines[4 + 4].finding == "1 outside"
     assert found.lines[0].highest == math.inf
     assert found.lines[1].lowest == pytest.approx(300.0)
+
+
+def test_noise_alone_makes_no_cell_bad_and_hides_no_defect(able: Capabilities) -> None:
+    """2 % of the current of a P cell, 4 % of that of an AP cell."""
+    rng = np.random.default_rng(3)
+    noise = 0.02 * READ.voltage / 5e3
+
+    class Noisy(Resistors):
+        def read(self, bias: Bias) -> Reading:
+            reading = super().read(bias)
+            currents = reading.currents + rng.normal(0.0, noise, reading.currents.shape)
+            return replace(reading, currents=currents, noise=noise)
+
+    for _ in range(50):
+        ohm = two_levels()
+        ohm[0, 1], ohm[1, 2] = math.inf, 300.0
+        found = check(Noisy(ohm, able))
+        bad = {tuple(cell): found.verdict[tuple(cell)] for cell in np.argwhere(found.verdict)}
+        assert bad == {(0, 1): Verdict.OPEN, (1, 2): Verdict.SHORT}
+        assert found.noise == pytest.approx(noise / READ.voltage)
+        assert not found.blind
+    noise *= 5.0
+    assert check(Noisy(two_levels(), able)).blind
 
 
 def test_a_line_without_any_current_is_open_as_a_line(able: Capabilities) -> None:

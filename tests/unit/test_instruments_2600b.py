@@ -60,6 +60,9 @@ def opening(outputs: tuple[str, str] = (ZERO, ZERO), data: str = "ASCII", versio
 SETUP = [
     "smua.reset()",
     "smua.source.output = smua.OUTPUT_OFF",
+    "smua.source.offmode = smua.OUTPUT_NORMAL",
+    "smua.source.offfunc = smua.OUTPUT_DCVOLTS",
+    "smua.source.offlimiti = 0.0005",
     "smua.source.func = smua.OUTPUT_DCVOLTS",
     "smua.sense = smua.SENSE_LOCAL",
     "smua.source.autorangev = smua.AUTORANGE_OFF",
@@ -75,9 +78,9 @@ SETUP = [
     "smua.nvbuffer1.clear() smua.nvbuffer2.clear()",
     "smua.nvbuffer1.appendmode = 1 smua.nvbuffer2.appendmode = 1",
     "print(smua.source.output, smua.source.levelv, smua.source.rangev, smua.source.limiti, "
-    "smua.measure.rangei)",
+    "smua.measure.rangei, smua.source.offmode, smua.source.offfunc, smua.source.offlimiti)",
 ]
-READ_BACK = "0.00e+00\t0.00e+00\t2.00e+00\t5.00e-04\t1.00e-03"
+READ_BACK = "0.00e+00\t0.00e+00\t2.00e+00\t5.00e-04\t1.00e-03\t0.00e+00\t1.00e+00\t5.00e-04"
 
 
 class Bench:
@@ -162,6 +165,30 @@ def test_one_channel_models_have_one_channel() -> None:
 def test_configuring_sets_ranges_and_limits_and_reads_them_back(bench: Bench) -> None:
     bench.call(SETUP, READ_BACK)
     bench.smu.configure("a", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "name"),
+    [(5, "2.00e+00", "offmode"), (6, "0.00e+00", "offfunc"), (7, "1.00e-01", "offlimiti")],
+)
+def test_another_output_off_mode_is_refused(bench: Bench, place: int, value: str, name: str) -> None:
+    values = READ_BACK.split("\t")
+    values[place] = value
+    bench.call(SETUP, "\t".join(values))
+    with pytest.raises(ReadbackError, match=rf"smua\.{name}"):
+        bench.smu.configure("a", SETTINGS)
+
+
+def test_a_high_limit_is_not_that_of_an_output_that_is_off(bench: Bench) -> None:
+    lines = [line.replace("limiti = 0.0005", "limiti = 0.05") for line in SETUP]
+    lines[lines.index("smua.source.offlimiti = 0.05")] = "smua.source.offlimiti = 0.001"
+    bench.call(lines, READ_BACK.replace("5.00e-04", "5.00e-02", 1).replace("5.00e-04", "1.00e-03"))
+    bench.smu.configure("a", replace(SETTINGS, current_limit=0.05))
+
+
+def test_an_output_off_with_its_relay_open_is_off(bench: Bench) -> None:
+    bench.link.expect(("print(smua.source.output)", "2.000000000000000e+00"))
+    assert not bench.smu.output_on("a")
 
 
 def test_a_limit_that_reads_back_differently_is_refused(bench: Bench) -> None:
@@ -360,6 +387,10 @@ OFF: list[Pair] = [
     ("abort", None),
     ("smua.source.output = smua.OUTPUT_OFF", None),
     ("smub.source.output = smub.OUTPUT_OFF", None),
+    ("smua.source.offmode = smua.OUTPUT_NORMAL", None),
+    ("smua.source.offfunc = smua.OUTPUT_DCVOLTS", None),
+    ("smub.source.offmode = smub.OUTPUT_NORMAL", None),
+    ("smub.source.offfunc = smub.OUTPUT_DCVOLTS", None),
     ("smua.abort()", None),
     ("smub.abort()", None),
     ("smua.source.levelv = 0", None),

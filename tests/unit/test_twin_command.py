@@ -132,7 +132,9 @@ def test_everything_else_of_the_file_is_kept(place: Path) -> None:
     expected = BENCH.replace("backend: simulated ", 'backend: "smu" ')
     expected = expected.replace("TCPIP0::192.0.2.1::5025::SOCKET ", f'"{smu}" ')
     expected = expected.replace('"TCPIP0::192.0.2.2::5025::SOCKET"', f'"{matrix}"')
-    expected = expected.replace("smu:\n  instruments", 'smu:\n  visa_library: "@py"\n  instruments')
+    expected = expected.replace(
+        "smu:\n  instruments", 'smu:\n  emulated: true\n  visa_library: "@py"\n  instruments'
+    )
     first, _, rest = text.partition("\n")
     assert first == "# Written by `mtjloop twin` from bench.yaml; its addresses hold while that runs."
     assert rest == expected

@@ -67,6 +67,8 @@ def test_lines_follow_the_ranges(tmp_path: Path) -> None:
             "spare: it is wired to not",
         ),
         ("model: keithley-707b", "model: keithley-707", r"instruments\.matrix\.model: found 'keithley-707'"),
+        (", B: smu.b", "", r"smu\.tiles\.0: rows cannot be driven and columns sensed at once; .*smu\.a"),
+        ("smu:\n  inst", "operation: {pulse_width: 50 us}\nsmu:\n  inst", "give pulses of 0.0001 s to 10 s"),
         ("backend: smu", "backend: simulated", "a section `simulated:` with the die is needed"),
         (
             "smu:\n  inst",
