@@ -14,6 +14,8 @@ from .console import ConsoleMonitor, error_console
 
 BENCH, EXPERIMENT = "bench", "experiment"
 """Roles under which a run keeps its configuration files."""
+TRANSCRIPT = "transcript.jsonl"
+"""Every byte to and from the instruments, in the run directory, if the bench file asks for it."""
 
 
 @dataclass
@@ -80,7 +82,7 @@ def session(
         wiring_hash=None if cleared is None else cleared.hash,
     )
     with recorder, monitor.watching():
-        with open_bench(description, seed) as bench:
+        with open_bench(description, seed, _transcript(description, recorder)) as bench:
             if cleared is not None:
                 bench.arm(cleared)
             now = Session(bench, recorder, monitor)
@@ -103,6 +105,12 @@ def session(
                 f"The run is kept in {recorder.directory}"
             )
         recorder.finish("interrupted" if now.interrupted else "completed", now.result)
+
+
+def _transcript(description: BenchDescription, recorder: RunRecorder) -> Path | None:
+    section = description.content.smu
+    wanted = description.hardware and section is not None and section.transcript
+    return recorder.directory / TRANSCRIPT if wanted else None
 
 
 def configuration(path: Path, text: str) -> Configuration:
