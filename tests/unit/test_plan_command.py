@@ -51,6 +51,8 @@ def test_an_epoch_lies_between_nothing_and_everything_to_teach(lab: dict[str, An
     forward = sum(layer["forward"]["seconds"] for layer in lab["layers"])
     assert lab["epoch"]["at_least_s"] > 2 * lab["samples"] * forward
     assert lab["epoch"]["at_most_s"] > lab["epoch"]["at_least_s"]
+    assert lab["training"]["epochs"] == 200
+    assert lab["training"]["at_most_s"] > 200 * lab["epoch"]["at_most_s"]  # digital parts alone come on top
 
 
 def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
