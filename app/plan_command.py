@@ -196,8 +196,8 @@ def print_plan(result: Mapping[str, object]) -> None:
     training = result["training"]
     if isinstance(training, Mapping):
         console.print(
-            f"{training['epochs']} epochs, the digital parts alone included if asked for: "
-            f"{duration(training['at_least_s'])} to {duration(training['at_most_s'])}; calibration not counted"
+            f"{training['epochs']} epochs, the digital parts alone included if asked for, calibration not: "
+            f"{duration(training['at_least_s'])} to {duration(training['at_most_s'])}"
         )
     console.print("update: at most, with all sign phases. Nothing was opened.")
     sizes = result["sizes"]
