@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..compiled import kernel
 from ..errors import CapabilityError
 from .contract import Bias, Capabilities, Floats, Pulse, level_span
 
@@ -36,7 +37,18 @@ def quantised_bias(bias: Bias, capabilities: Capabilities) -> Bias:
 
 def on_grid(values: Floats, step: float) -> Floats:
     """Values rounded to whole steps; a step of 0 leaves them. NaN stays NaN."""
-    return np.round(values / step) * step if step > 0.0 else np.asarray(values, dtype=np.float64)
+    given = np.asarray(values, dtype=np.float64)
+    if not step > 0.0:
+        return given
+    rounded = np.empty(given.shape)
+    _round(given.reshape(-1), step, rounded.reshape(-1))
+    return rounded
+
+
+@kernel
+def _round(values: Floats, step: float, rounded: Floats) -> None:
+    for k in range(values.size):
+        rounded[k] = np.rint(values[k] / step) * step
 
 
 def check_pulse(pulse: Pulse, capabilities: Capabilities) -> None:
@@ -84,11 +96,19 @@ def check_bias(bias: Bias, capabilities: Capabilities) -> None:
             f"a {bias.orientation} read needs one level for each of the {count} {side}s, "
             f"got shape {bias.levels.shape}"
         )
+    if capabilities.read_levels is None and _surely_driven(bias.levels, capabilities):
+        return
     for levels in bias.levels if bias.levels.ndim == 2 else (bias.levels,):
         if _check_levels(side, levels, capabilities) == count:
             raise CapabilityError(f"every driven {side} of a read floats; drive at least one")
         if capabilities.read_levels is not None:
             _check_distinct("read", levels, capabilities.read_levels)
+
+
+def _surely_driven(levels: Floats, capabilities: Capabilities) -> bool:
+    """Whether all levels of a sequence are in range and none floats; most reads need no closer look."""
+    low, high, floating = level_span(levels.reshape(-1))
+    return floating == 0 and max(high, -low) <= capabilities.voltage_range
 
 
 def _check_levels(side: str, levels: Floats, capabilities: Capabilities) -> int:

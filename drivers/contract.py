@@ -219,6 +219,6 @@ def device_voltage_bound(pulse: Pulse) -> float:
     A floating line settles between the driven ones, so it never widens the spread. A cell that sees
     ground through an idle instrument is covered because 0 V counts as driven.
     """
-    row_low, row_high, _ = level_span(pulse.rows.ravel())
-    column_low, column_high, _ = level_span(pulse.columns.ravel())
+    row_low, row_high, _ = level_span(pulse.rows.reshape(-1))
+    column_low, column_high, _ = level_span(pulse.columns.reshape(-1))
     return max(row_high, column_high) - min(row_low, column_low)

@@ -83,7 +83,7 @@ class Guard:
     def read(self, bias: Bias) -> Reading:
         """Make a read that keeps all limits; see `Crossbar.read`."""
         bias = quantised_bias(bias, self.capabilities)
-        low, high, _ = level_span(bias.levels.ravel())
+        low, high, _ = level_span(bias.levels.reshape(-1))
         self._check_voltage("read", high - low, self._limits.read_voltage)
         reading = self._watched(lambda: self._crossbar.read(bias))
         self._check_after("read", reading.compliance, reading.peak_current)

@@ -327,24 +327,28 @@ class SimulatedArray:
         if np.isnan(levels).any():
             # The pivots depend on which lines float, so such reads are taken one by one.
             parts = [self._read_same_drivers(row[None, :], forward, duration) for row in levels]
+            outcome = ReadOutcome(
+                np.concatenate([part.currents for part in parts]),
+                sum(part.energy for part in parts),
+                max(part.peak_current for part in parts),
+            )
         else:
-            parts = [self._read_same_drivers(levels, forward, duration)]
-        currents = np.concatenate([part.currents for part in parts])
+            outcome = self._read_same_drivers(levels, forward, duration)
         if noise > 0.0:
-            add_noise(currents, noise, self._seed, self._number, self.reads - len(currents))
-        return ReadOutcome(
-            currents, sum(part.energy for part in parts), max(part.peak_current for part in parts)
-        )
+            reads = len(outcome.currents)
+            add_noise(outcome.currents, noise, self._seed, self._number, self.reads - reads)
+        return outcome
 
     def _read_same_drivers(self, levels: Floats, forward: bool, duration: float) -> ReadOutcome:
         """Read a sequence whose floating lines, if any, are those of its first read."""
         driven = np.isfinite(levels[0])
-        values = np.where(driven, levels, 0.0)
+        all_driven = bool(driven.all())
+        values = levels if all_driven else np.where(driven, levels, 0.0)
         currents = np.empty((len(levels), self.shape[1] if forward else self.shape[0]))
         done, energy, peak = 0, 0.0, 0.0
         self._set_read_duration(duration)
         while done < len(levels):
-            factors = self._factored(forward) if driven.all() else self._factor(forward, driven)
+            factors = self._factored(forward) if all_driven else self._factor(forward, driven)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
                 factors.g, factors.network, self._work, values[done:], forward,

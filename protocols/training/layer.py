@@ -4,9 +4,12 @@ Weight (i, j) is m plus cells and m minus cells of row i, side by side on 2 m co
 w = (sum of s_plus - sum of s_minus) / (2 m) with s = 1 for P and -1 for AP, so w is -1, 0 or 1 for m = 1.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ...compiled import kernel
 from ...drivers.contract import Floats, Pulse
 from ...errors import ConfigurationError, ProtocolError
 from ..bit_serial import sense
@@ -112,9 +115,9 @@ class PairLayer:
         Args:
             signals: (inputs,) or (reads, inputs); each read is scaled to the full read range.
         """
-        levels, scale = self._levels(signals, self.inputs, self._rows)
+        levels, sizes = self._levels(signals, self._rows)
         currents = sense(self.crossbar, levels, "forward", self._read)
-        return self._by_output(currents) * (scale / (self._forward_step * self._read.voltage))
+        return self._by_output(currents, sizes / (self._forward_step * self._read.voltage))
 
     def backward(self, errors: Floats) -> Floats:
         """W d in units of one weight, read through the crossbar with the columns driven.
@@ -123,9 +126,11 @@ class PairLayer:
             errors: (outputs,) or (reads, outputs).
         """
         signals = np.repeat(errors, 2 * self._devices, axis=-1) * self.cell_signs
-        levels, scale = self._levels(signals, len(self.cell_signs), self._columns)
+        levels, sizes = self._levels(signals, self._columns)
         currents = sense(self.crossbar, levels, "transposed", self._read)[..., : self.inputs]
-        return currents * (scale / (self._devices * self._backward_step * self._read.voltage))
+        scales = sizes / (self._devices * self._backward_step * self._read.voltage)
+        scaled: Floats = currents * (scales[0] if signals.ndim == 1 else scales[:, None])
+        return scaled
 
     def map(self) -> ResistanceMap:
         """Resistance and state of every cell of the crossbar."""
@@ -164,22 +169,71 @@ class PairLayer:
             _padded(rows, self._rows), _padded(columns, self._columns), polarity, amplitude, width, scheme
         )
 
-    def _by_output(self, values: Floats) -> Floats:
-        """Plus cells less minus cells of every output, over m; (..., columns) becomes (..., outputs)."""
-        signed = values[..., : len(self.cell_signs)] * self.cell_signs
-        summed: Floats = signed.reshape(*values.shape[:-1], self.outputs, 2 * self._devices).sum(axis=-1)
-        return summed / self._devices
+    def _by_output(self, values: Floats, scales: Floats | None = None) -> Floats:
+        """Plus cells less minus cells of every output, over m, times a scale for each read.
 
-    def _levels(self, signals: Floats, used: int, lines: int) -> tuple[Floats, Floats]:
-        """Line levels for signals, and the factor that undoes their scaling to the read range."""
-        largest = np.abs(signals).max(axis=-1, keepdims=True)
-        if not np.isfinite(largest).all():
+        (columns,) or (reads, columns) becomes (outputs,) or (reads, outputs).
+        """
+        rows = np.atleast_2d(values)
+        summed = np.empty((len(rows), self.outputs))
+        add_pairs(
+            rows, self.cell_signs, self._devices, np.ones(len(rows)) if scales is None else scales, summed
+        )
+        return summed[0] if values.ndim == 1 else summed
+
+    def _levels(self, signals: Floats, lines: int) -> tuple[Floats, Floats]:
+        """Line levels for signals, and the size of each signal vector, (reads,), that they were scaled by."""
+        rows = np.atleast_2d(signals)
+        levels, sizes = np.zeros((len(rows), lines)), np.empty(len(rows))
+        if not scale_to(self._read.voltage, rows, levels, sizes):
             # NaN would float a line; a numeric failure must not pass for that.
             raise ProtocolError("a signal to be read is not finite; lower the rates of the training section")
-        largest = np.where(largest > 0.0, largest, 1.0)
-        levels = np.zeros((*signals.shape[:-1], lines))
-        levels[..., :used] = signals * (self._read.voltage / largest)
-        return levels, largest
+        return levels[0] if signals.ndim == 1 else levels, sizes
+
+
+@kernel
+def scale_to(voltage: float, signals: Floats, levels: Floats, sizes: Floats) -> bool:
+    """Scale signals so that the largest magnitude of each read is `voltage`.
+
+    Args:
+        voltage: V.
+        signals: (reads, used lines).
+        levels: returned in the used lines, (reads, lines), V.
+        sizes: returned, largest magnitude of each read, (reads,); 1 for a read of zeros.
+
+    Returns:
+        Whether all signals are finite.
+    """
+    for read in range(signals.shape[0]):
+        largest = 0.0
+        for line in range(signals.shape[1]):
+            if not math.isfinite(signals[read, line]):
+                return False
+            largest = max(largest, abs(signals[read, line]))
+        sizes[read] = largest if largest > 0.0 else 1.0
+        for line in range(signals.shape[1]):
+            levels[read, line] = signals[read, line] * (voltage / sizes[read])
+    return True
+
+
+@kernel
+def add_pairs(values: Floats, signs: Floats, devices: int, scales: Floats, sums: Floats) -> None:
+    """Plus cells less minus cells of each output over `devices`, times the scale of the read.
+
+    Args:
+        values: (reads, at least as many columns as signs).
+        signs: of the columns, (2 devices outputs,).
+        devices: cells on each side of a weight.
+        scales: (reads,).
+        sums: returned, (reads, outputs).
+    """
+    each = 2 * devices
+    for read in range(sums.shape[0]):
+        for output in range(sums.shape[1]):
+            total = 0.0
+            for column in range(output * each, (output + 1) * each):
+                total += values[read, column] * signs[column]
+            sums[read, output] = total / devices * scales[read]
 
 
 def _padded(flags: Flags, size: int) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
 from .digital import Digital, fresh_digital
 from .layer import PairLayer
-from .network import CrossbarNetwork, softmax
+from .network import CrossbarNetwork, judge_scores
 from .placement import layer_sizes, record_tiles
 from .rule import Rule, make_rule
 from .scores import Score, confusion, evaluate
@@ -217,13 +217,16 @@ class Trainer:
             updater.begin_epoch()
         violators = done = 0
         total = len(split.train_x) * settings.epochs
-        for sample in self._rng.permutation(len(split.train_x)):
-            if self._monitor.should_stop():
-                break
-            violators += self._sample(split.train_x[sample], int(split.train_y[sample]), epoch, fall, True)
-            done += 1
-            if done % 16 == 0:
-                self._monitor.progress("train", epoch * len(split.train_x) + done, total)
+        with self._during("train", epoch):
+            for sample in self._rng.permutation(len(split.train_x)):
+                if self._monitor.should_stop():
+                    break
+                violators += self._sample(
+                    split.train_x[sample], int(split.train_y[sample]), epoch, fall, True
+                )
+                done += 1
+                if done % 16 == 0:
+                    self._monitor.progress("train", epoch * len(split.train_x) + done, total)
         score = self._close_epoch(epoch, done, violators)
         self._monitor.progress(
             "train", epoch * len(split.train_x) + done, total, f"epoch {epoch + 1}, {score.accuracy:.3f}"
@@ -233,16 +236,12 @@ class Trainer:
     def _sample(self, features: Floats, label: int, epoch: int, fall: float, pulse: bool) -> bool:
         """Show one sample; returns whether it violated the margin and so changed something."""
         settings, network = self._settings, self.network
-        with self._during("train", epoch):
-            seen = network.forward(features)
-            network.follow(seen)
-            scores = seen.scores
-            lead = scores[label] - np.delete(scores, label).max()
-            if lead > settings.margin:
-                return False
-            error = -softmax(scores)
-            error[label] += 1.0
-            errors = network.backward(seen, error)
+        seen = network.forward(features)
+        network.follow(seen)
+        error = np.empty(len(seen.scores))
+        if judge_scores(seen.scores, label, error) > settings.margin:
+            return False
+        errors = network.backward(seen, error)
         if settings.digital_rate > 0.0:
             network.learn_biases(errors, settings.digital_rate * fall)
         if pulse:
@@ -301,10 +300,11 @@ class Trainer:
         for epoch in range(settings.epochs):
             self._monitor.progress("digital parts alone", epoch, settings.epochs)
             fall = (1.0 - epoch / settings.epochs) ** settings.annealing
-            for sample in order.permutation(len(split.train_x)):
-                if self._monitor.should_stop():
-                    break
-                self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)
+            with self._during("train", -1):
+                for sample in order.permutation(len(split.train_x)):
+                    if self._monitor.should_stop():
+                        break
+                    self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)
             if self._monitor.should_stop():
                 return None
         self._monitor.progress("digital parts alone", settings.epochs, settings.epochs)

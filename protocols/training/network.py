@@ -1,12 +1,14 @@
 """A network whose weights are read from crossbars and whose activations are computed in the controller."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from ...compiled import kernel
 from ...drivers.contract import Floats
-from .digital import Digital, HiddenDigital, followed, started, with_bias
+from .digital import Digital, HiddenDigital, activate, followed, started, with_bias
 from .layer import PairLayer
 
 
@@ -45,13 +47,17 @@ class CrossbarNetwork:
 
     def forward(self, features: Floats) -> Pass:
         """Pass features (features,) or (samples, features) through the chip."""
-        one = np.ones((*features.shape[:-1], 1))
-        signal = np.concatenate([features, one], axis=-1)
+        signal = np.ones((*features.shape[:-1], features.shape[-1] + 1))
+        signal[..., :-1] = features
         signals, pre, hidden = [signal], [], []
         for layer, part in zip(self.layers, self.digital.hidden, strict=False):
             a = layer.forward(signal)
-            h = np.tanh(self._hidden_gain * a / np.sqrt(part.mean_square) + part.bias)
-            signal = h - part.centre
+            h, signal = np.empty_like(a), np.empty_like(a)
+            units = len(part.bias)
+            activate(
+                a.reshape(-1, units), self._hidden_gain, part.mean_square, part.bias, part.centre,
+                h.reshape(-1, units), signal.reshape(-1, units),
+            )  # fmt: skip
             pre.append(a)
             hidden.append(h)
             signals.append(signal)
@@ -85,16 +91,32 @@ class CrossbarNetwork:
         """Move the digital biases along the errors of one sample."""
         for index, error in enumerate(errors[:-1]):
             self._set_hidden(index, with_bias(self.digital.hidden[index], 2.0 * rate * error))
-        self.digital = replace(self.digital, output_bias=self.digital.output_bias + rate * errors[-1])
+        self.digital = Digital(self.digital.hidden, self.digital.output_bias + rate * errors[-1])
 
     def _set_hidden(self, index: int, part: HiddenDigital) -> None:
         parts = list(self.digital.hidden)
         parts[index] = part
-        self.digital = replace(self.digital, hidden=tuple(parts))
+        self.digital = Digital(tuple(parts), self.digital.output_bias)
 
 
-def softmax(scores: Floats) -> Floats:
-    """Softmax over the last axis."""
-    shifted: Floats = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shifted /= shifted.sum(axis=-1, keepdims=True)
-    return shifted
+@kernel
+def judge_scores(scores: Floats, label: int, error: Floats) -> float:
+    """By how much the score of the true class leads the best other, and the error of the scores.
+
+    Args:
+        scores: (classes,).
+        label: true class.
+        error: returned, wanted direction of the scores: target less softmax, (classes,).
+    """
+    best = other = -math.inf
+    for k in range(scores.size):
+        best = max(best, scores[k])
+        if k != label:
+            other = max(other, scores[k])
+    total = 0.0
+    for k in range(scores.size):
+        error[k] = math.exp(scores[k] - best)
+        total += error[k]
+    for k in range(scores.size):
+        error[k] = (1.0 if k == label else 0.0) - error[k] / total
+    return float(scores[label] - other)

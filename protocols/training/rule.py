@@ -4,11 +4,13 @@ Every factor asks for switching probabilities p_ij = min(1, strength |rows_i| |c
 sign(rows_i columns_j). Reconstructed for two-state cells; see docs/training.md.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from ...compiled import kernel
 from ...drivers.contract import Floats
 from .settings import TrainingSettings
 
@@ -44,7 +46,10 @@ class PerSample:
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """The sample itself is the factor."""
-        return [Factor(dropped(signal, self._threshold), dropped(error, self._threshold), rate)]
+        rows, columns = signal.copy(), error.copy()
+        drop(rows, self._threshold)
+        drop(columns, self._threshold)
+        return [Factor(rows, columns, rate)]
 
 
 class RankOneMomentum:
@@ -65,35 +70,71 @@ class RankOneMomentum:
     ) -> None:
         rank = min(settings.rank, inputs, outputs)
         self._period, self._memory, self._threshold = settings.period, settings.memory, settings.threshold
-        self._u = orthonormal(rng.standard_normal((rank, inputs)))
-        self._v = orthonormal(rng.standard_normal((rank, outputs)))
+        self._u = rng.standard_normal((rank, inputs))
+        self._v = rng.standard_normal((rank, outputs))
+        make_orthonormal(self._u)
+        make_orthonormal(self._v)
         self._sum_u = np.zeros((rank, inputs))
         self._sum_v = np.zeros((rank, outputs))
         self._count = 0
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """Follow the directions; every `period` calls return one factor for each."""
-        along, across = self._u @ signal, self._v @ error
-        self._sum_u += across[:, None] * signal
-        self._sum_v += along[:, None] * error
         self._count += 1
-        if self._count % self._period:
-            return []
-        factors = []
-        for direction, total in zip(self._u, self._sum_v, strict=True):
-            size = float(np.sqrt(total @ total))
-            if size > 0.0:
-                factors.append(
-                    Factor(
-                        dropped(direction, self._threshold),
-                        dropped(total / size, self._threshold),
-                        rate * size,
-                    )
-                )
-        self._u, self._v = orthonormal(self._sum_u), orthonormal(self._sum_v)
-        self._sum_u *= self._memory
-        self._sum_v *= self._memory
-        return factors
+        due = self._count % self._period == 0
+        rows, columns = np.empty_like(self._u), np.empty_like(self._v)
+        sizes = np.zeros(len(rows))
+        follow_directions(
+            self._u, self._v, self._sum_u, self._sum_v, signal, error, self._memory, self._threshold, due,
+            rows, columns, sizes,
+        )  # fmt: skip
+        return [
+            Factor(rows[k], columns[k], rate * size) for k, size in enumerate(sizes.tolist()) if size > 0.0
+        ]
+
+
+@kernel
+def follow_directions(
+    u: Floats, v: Floats, sum_u: Floats, sum_v: Floats, signal: Floats, error: Floats, memory: float,
+    threshold: float, due: bool, rows: Floats, columns: Floats, sizes: Floats,
+) -> None:  # fmt: skip
+    """One step of rank-1 momentum.
+
+    Args:
+        u: directions over the rows, (rank, inputs), changed when due.
+        v: directions over the columns, (rank, outputs), changed when due.
+        sum_u: moving sums, (rank, inputs), changed.
+        sum_v: moving sums, (rank, outputs), changed.
+        signal: inputs of a sample, (inputs,).
+        error: errors of the sample, (outputs,).
+        memory: what the sums keep when due.
+        threshold: see `drop`.
+        due: whether factors are wanted now.
+        rows: returned when due, (rank, inputs).
+        columns: returned when due, (rank, outputs), of length 1 before entries are dropped.
+        sizes: returned when due, (rank,); 0 for a factor that asks for nothing.
+    """
+    for k in range(u.shape[0]):
+        along, across = dot(u[k], signal), dot(v[k], error)
+        for i in range(signal.size):
+            sum_u[k, i] += across * signal[i]
+        for j in range(error.size):
+            sum_v[k, j] += along * error[j]
+    if not due:
+        return
+    for k in range(u.shape[0]):
+        sizes[k] = math.sqrt(dot(sum_v[k], sum_v[k]))
+        if sizes[k] > 0.0:
+            rows[k] = u[k]
+            columns[k] = sum_v[k] / sizes[k]
+            drop(rows[k], threshold)
+            drop(columns[k], threshold)
+    u[:] = sum_u
+    v[:] = sum_v
+    make_orthonormal(u)
+    make_orthonormal(v)
+    sum_u *= memory
+    sum_v *= memory
 
 
 def make_rule(inputs: int, outputs: int, settings: TrainingSettings, rng: np.random.Generator) -> Rule:
@@ -103,19 +144,32 @@ def make_rule(inputs: int, outputs: int, settings: TrainingSettings, rng: np.ran
     return RankOneMomentum(inputs, outputs, settings, rng)
 
 
-def dropped(values: Floats, threshold: float) -> Floats:
-    """Values with the entries below `threshold` times the largest magnitude set to 0."""
+@kernel
+def dot(a: Floats, b: Floats) -> float:
+    """Scalar product, summed in order."""
+    total = 0.0
+    for k in range(a.size):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel
+def drop(values: Floats, threshold: float) -> None:
+    """Set the entries below `threshold` times the largest magnitude to 0."""
     if threshold <= 0.0:
-        return values.copy()
-    size = np.abs(values)
-    return np.where(size > threshold * size.max(), values, 0.0)
+        return
+    largest = 0.0
+    for value in values:
+        largest = max(largest, abs(value))
+    for k in range(values.size):
+        if not abs(values[k]) > threshold * largest:
+            values[k] = 0.0
 
 
-def orthonormal(vectors: Floats) -> Floats:
-    """Rows made orthonormal one after the other (modified Gram-Schmidt); a vanishing row stays near 0."""
-    result = vectors.copy()
-    for k in range(len(result)):
-        for other in result[:k]:
-            result[k] -= (result[k] @ other) * other
-        result[k] /= np.sqrt(result[k] @ result[k] + 1e-30)
-    return result
+@kernel
+def make_orthonormal(vectors: Floats) -> None:
+    """Make rows orthonormal one after the other (modified Gram-Schmidt); a vanishing row stays near 0."""
+    for k in range(vectors.shape[0]):
+        for other in range(k):
+            vectors[k] -= dot(vectors[k], vectors[other]) * vectors[other]
+        vectors[k] /= math.sqrt(dot(vectors[k], vectors[k]) + 1e-30)

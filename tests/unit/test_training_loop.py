@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
@@ -22,7 +23,7 @@ from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.baseline import float_baseline
 from mtjloop.protocols.training.layer import PairLayer
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
-from mtjloop.protocols.training.network import softmax
+from mtjloop.protocols.training.network import judge_scores
 from mtjloop.protocols.training.placement import layer_sizes, record_tiles
 from mtjloop.protocols.training.scores import confusion, evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
@@ -266,8 +267,14 @@ def test_layers_that_do_not_fit_are_refused(iris: Split) -> None:
         Trainer(tiles([(5, 8)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
 
 
-def test_softmax_and_confusion() -> None:
-    assert softmax(np.array([1000.0, 1000.0])) == pytest.approx([0.5, 0.5])
+def test_lead_and_error_of_scores() -> None:
+    scores, error = np.array([1000.0, 1001.0, 998.0]), np.empty(3)
+    assert judge_scores(scores, 1, error) == pytest.approx(1.0)
+    assert error == pytest.approx(np.eye(3)[1] - special.softmax(scores))
+    assert judge_scores(scores, 2, error) == pytest.approx(-3.0)
+
+
+def test_confusion() -> None:
     counts = confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
     assert counts.tolist() == [[1, 0], [1, 1]]
 
