@@ -1,5 +1,6 @@
 """`mtjloop check` and --arm through the twin: what is refused before anything opens, and what is found."""
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -261,6 +262,27 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], words: str) ->
     done = run("check", bench, "--runs", tmp_path / "runs", *arguments, code=2)
     assert words in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyvisa-py leaks a socket
+def test_a_source_that_dies_while_it_runs_is_said_to_be_unknown(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        here.run("check")
+        bench = here.served.bench
+        original = bench.set_relays
+
+        def dying(*arguments: Any, **options: Any) -> Any:
+            here.served.endpoints["smu"].arm("process-death")
+            bench.set_relays = original  # type: ignore[method-assign]
+            return original(*arguments, **options)
+
+        bench.set_relays = dying  # type: ignore[method-assign]
+        done = here.run("program", "checkerboard", "--arm", code=1)
+        assert "UNKNOWN" in done.stderr
+        (run_dir,) = [one for one in here.runs.iterdir() if one.name != "checks"]
+        reason = read_manifest(run_dir).stop_reason
+        assert reason.startswith("failed")
+    gc.collect()
 
 
 def test_a_damaged_check_is_named(tmp_path: Path) -> None:
