@@ -29,7 +29,7 @@ lint: $(DEV)
 	$(BIN)/lint-imports
 
 bench: $(DEV) $(KERNELS)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

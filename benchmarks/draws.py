@@ -19,7 +19,7 @@ LIMITS = {"selected": 3.0, "half-selected": 0.3}
 """What is wanted, ns a device."""
 
 
-def measure(size: int = 256, width: float = 100e-6, repeats: int = 30) -> dict[str, float]:
+def measure(size: int = 256, width: float = 100e-6, repeats: int = 300) -> dict[str, float]:
     """Nanoseconds a device of the draw of one pulse.
 
     Args:
@@ -51,7 +51,6 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 30) -> dict[s
     event = 0
     for name, volts in (("selected", level * spread), ("half-selected", 0.5 * level * spread)):
         seen = volts[None]
-        sampler.states_changed()
         if name == "selected":
             began = time.perf_counter()
             sampler.draw(start.copy(), seen, edges, 0)
@@ -59,15 +58,13 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 30) -> dict[s
             began = time.perf_counter()
             while not sampler.fitted(width):
                 event += 1
-                sampler.states_changed()
                 sampler.draw(start.copy(), seen, edges, event)
             result["fits_s"] = time.perf_counter() - began
         costs, flips = [], 0
         for _ in range(repeats):
             event += 1
             state = start.copy()
-            sampler.states_changed()
-            sampler.prepare(state, width)
+            sampler.prepare(width)
             began = time.perf_counter()
             flips += sampler.draw(state, seen, edges, event)
             costs.append(time.perf_counter() - began)

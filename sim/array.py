@@ -15,12 +15,12 @@ from .array_kernels import (
     solve_interval,
     wear,
 )
-from .bias import cell_conductances, solve_biased
+from .bias import cell_conductances, new_bias_workspace, solve_biased
 from .cells import Access, Cells, copied, overwrite
 from .die import Tile
 from .disturb import RUNGS, hazard_bounds, sum_bounds
 from .events import pulse_events
-from .line_solver import factor_lines, transpose_into
+from .line_solver import Network, factor, new_network
 from .lines import Lines
 from .network import MOST_ITERATIONS, TOLERANCE, Wires, conductance_of, line_drivers, no_convergence
 from .parameters import check_parameter, default_of
@@ -92,9 +92,7 @@ class _Factors:
     """Lines of the array factored for one orientation and one set of states."""
 
     g: Floats
-    g_t: Floats
-    inverse_row: Floats
-    inverse_col: Floats
+    network: Network
     lines: Lines
 
 
@@ -143,6 +141,8 @@ class SimulatedArray:
         self._g_col = conductance_of(wires.column_segment)
         self._factors: dict[bool, _Factors] = {}
         self._bias_factors: _Factors | None = None
+        self._network = new_network(*self._state.shape)
+        self._work = new_bias_workspace(*self._state.shape)
         self._bounds = np.empty((len(RUNGS), 2, self._state.size))
         self._sums = np.empty((len(RUNGS), self._state.size))
         self._bounded = np.zeros(len(RUNGS), np.bool_)
@@ -201,7 +201,6 @@ class SimulatedArray:
             self._sampler.restore_drift(wear.log_rate)
             self._cells_changed()
         self._states_changed()
-        self._sampler.states_changed()
 
     def apply(self, row_levels: Floats, column_levels: Floats, widths: Floats, repeat: int) -> PulseOutcome:
         """Give a pulse `repeat` times; every cell may flip by the voltage it sees, and is worn by it.
@@ -239,7 +238,7 @@ class SimulatedArray:
             if self._resolve == "frozen":
                 given, residual = pulse_voltages(
                     self._cells, self._state, self._dynamics, self._access, lines, widths, edges, TOLERANCE,
-                    MOST_ITERATIONS, volts, row_current, column_current,
+                    MOST_ITERATIONS, self._network, self._work, volts, row_current, column_current,
                 )  # fmt: skip
                 flipped = 0
                 if not np.isnan(given):
@@ -247,8 +246,8 @@ class SimulatedArray:
             else:
                 given, residual, flipped = pulse_events(
                     self._cells, self._state, self._dynamics, self._access, lines, widths, edges, TOLERANCE,
-                    MOST_ITERATIONS, self._seed, self._number, self.pulses, row_current, column_current,
-                    volts[-1], self._scratch,
+                    MOST_ITERATIONS, self._network, self._work, self._seed, self._number, self.pulses,
+                    row_current, column_current, volts[-1], self._scratch,
                 )  # fmt: skip
             if np.isnan(given):
                 raise no_convergence(self._conductances(), self._wires, residual)
@@ -258,8 +257,6 @@ class SimulatedArray:
             flips += flipped
             if flipped:
                 self._states_changed()
-                if self._resolve == "event":
-                    self._sampler.states_changed()
             broken += self._worn(volts, edges)
         peak = max(float(np.abs(part).max()) for pair in currents for part in pair)
         return PulseOutcome(*currents[0], energy, flips, broken, peak)
@@ -291,13 +288,13 @@ class SimulatedArray:
             factors = self._bias_factors
             outer, residual = solve_biased(
                 self._cells, self._state, self._access, self._dynamics.half_voltage, opened, factors.g,
-                factors.g_t, factors.inverse_row, factors.inverse_col, lines, TOLERANCE, MOST_ITERATIONS,
-                np.empty(self.shape), junctions, row_currents, column_currents,
+                factors.network, self._work, lines, TOLERANCE, MOST_ITERATIONS, np.empty(self.shape),
+                junctions, row_currents, column_currents,
             )  # fmt: skip
         else:
             outer, residual = solve_interval(
                 self._cells, self._state, self._dynamics, self._access, lines, opened, TOLERANCE,
-                MOST_ITERATIONS, junctions, row_currents, column_currents,
+                MOST_ITERATIONS, self._network, self._work, junctions, row_currents, column_currents,
             )  # fmt: skip
         if outer < 0:
             raise no_convergence(self._conductances(), self._wires, residual)
@@ -350,7 +347,7 @@ class SimulatedArray:
             factors = self._factored(forward) if driven.all() else self._factor(forward, driven)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
-                factors.g, factors.g_t, factors.inverse_row, factors.inverse_col, values[done:], forward,
+                factors.g, factors.network, self._work, values[done:], forward,
                 TOLERANCE, MOST_ITERATIONS, self._sums, self._summed, duration, self._seed, self._number,
                 self.reads, currents[done:],
             )  # fmt: skip
@@ -360,7 +357,6 @@ class SimulatedArray:
                 self._bound_disturb(-1 - flips)
             elif flips:
                 self._states_changed()
-                self._sampler.states_changed()
             done += reads
             self.reads += reads
             energy += used
@@ -393,13 +389,9 @@ class SimulatedArray:
         """Factor the lines, in their present states, for driver conductances in S, 0 where a line floats."""
         rows, columns = self.shape
         g = self._conductances()
-        g_t, inverse_row = np.empty((columns, rows)), np.empty((columns, rows))
-        inverse_col = np.empty((rows, columns))
-        transpose_into(g, g_t)
-        factor_lines(g_t, self._g_row, s_row, False, inverse_row)
-        factor_lines(g, self._g_col, s_col, True, inverse_col)
+        network = factor(new_network(rows, columns), g, self._g_row, self._g_col, s_row, s_col)
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
-        return _Factors(g, g_t, inverse_row, inverse_col, lines)
+        return _Factors(g, network, lines)
 
     def _set_read_duration(self, duration: float) -> None:
         if duration != self._read_duration:

@@ -6,10 +6,10 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import cell_conductances, solve_biased
+from .bias import BiasWorkspace, cell_conductances, solve_biased
 from .cells import Access, Cells, Dynamics, damage_of
 from .disturb import draw_disturb, rung_of
-from .line_solver import factor_lines, transpose_into
+from .line_solver import Network, factor
 from .lines import Lines
 from .philox import NOISE_STREAM, Word, normal
 
@@ -31,7 +31,8 @@ def driver_power(lines: Lines, row_current: Floats, column_current: Floats) -> f
 @kernel
 def solve_interval(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, opened: States,
-    tolerance: float, most: int, junction: Floats, row_current: Floats, column_current: Floats,
+    tolerance: float, most: int, empty: Network, work: BiasWorkspace, junction: Floats, row_current: Floats,
+    column_current: Floats,
 ) -> tuple[int, float]:  # fmt: skip
     """Junction voltages and line currents of one interval in which no state and no gate changes.
 
@@ -39,23 +40,20 @@ def solve_interval(
         Outer iterations (-1: not converged) and the last residual, V.
     """
     m, n = state.shape
-    g, g_t = np.empty((m, n)), np.empty((n, m))
-    inverse_row, inverse_col = np.empty((n, m)), np.empty((m, n))
-    volts = np.empty((m, n))
+    g, volts = np.empty((m, n)), np.empty((m, n))
     cell_conductances(cells, state, access, dynamics.half_voltage, opened, lines.v_row, lines.v_col, g)
-    transpose_into(g, g_t)
-    factor_lines(g_t, lines.g_row, lines.s_row, False, inverse_row)
-    factor_lines(g, lines.g_col, lines.s_col, True, inverse_col)
+    net = factor(empty, g, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
     return solve_biased(
-        cells, state, access, dynamics.half_voltage, opened, g, g_t, inverse_row, inverse_col, lines,
-        tolerance, most, volts, junction, row_current, column_current,
+        cells, state, access, dynamics.half_voltage, opened, g, net, work, lines, tolerance, most, volts,
+        junction, row_current, column_current,
     )  # fmt: skip
 
 
 @kernel
 def pulse_voltages(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
-    edges: Floats, tolerance: float, most: int, volts: Floats, row_current: Floats, column_current: Floats,
+    edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace, volts: Floats,
+    row_current: Floats, column_current: Floats,
 ) -> tuple[float, float]:  # fmt: skip
     """Junction voltages in every interval of one pulse, with the states frozen at its start.
 
@@ -74,8 +72,9 @@ def pulse_voltages(
         for i in range(m):
             opened[i] = 1 if widths[i] >= edges[k] else 0
         outer, residual = solve_interval(
-            cells, state, dynamics, access, lines, opened, tolerance, most, volts[k], rows_now, columns_now
-        )
+            cells, state, dynamics, access, lines, opened, tolerance, most, empty, work, volts[k], rows_now,
+            columns_now,
+        )  # fmt: skip
         if outer < 0:
             return math.nan, residual
         energy += driver_power(lines, rows_now, columns_now) * (edges[k] - began)
@@ -117,8 +116,8 @@ def break_junction(cells: Cells, dynamics: Dynamics, i: int, j: int) -> None:
 
 @kernel
 def read_sequence(
-    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, g: Floats, g_t: Floats,
-    inverse_row: Floats, inverse_col: Floats, levels: Floats, forward: bool, tolerance: float, most: int,
+    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, g: Floats,
+    net: Network, work: BiasWorkspace, levels: Floats, forward: bool, tolerance: float, most: int,
     bounds: Floats, ready: States, duration: float, seed: Word, tile: int, event: int, currents: Floats,
 ) -> tuple[int, int, float, float, float]:  # fmt: skip
     """Read with each row of `levels` in turn until all are read, a cell is disturbed, or a bound is missing.
@@ -144,7 +143,7 @@ def read_sequence(
         else:
             lines.v_col[:] = levels[k]
         outer, residual = solve_biased(
-            cells, state, access, dynamics.half_voltage, opened, g, g_t, inverse_row, inverse_col, lines,
+            cells, state, access, dynamics.half_voltage, opened, g, net, work, lines,
             tolerance, most, volts, junction, row_current, column_current,
         )  # fmt: skip
         if outer < 0:

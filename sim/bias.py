@@ -7,19 +7,45 @@ the lines over the voltage of a cell, times the relative change of conductance: 
 even on a dead line.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
 from .cells import Access, Cells, junction_conductance
-from .line_solver import solve_factored
+from .line_solver import Network
 from .lines import Lines
+from .network_solver import Workspace, new_workspace, solve_network
 
 BIAS_TOLERANCE = 5e-6
 """Change of every cell voltage below which the outer iteration stops, V; what is left is smaller still."""
-CORRECTION_TOLERANCE = 1e-7
+CORRECTION_TOLERANCE = 3e-7
 """Of the linear solve of one correction, V."""
 MOST_OUTER = 100
+
+
+class BiasWorkspace(NamedTuple):
+    """Scratch arrays of `solve_biased`; all but `network` are its own."""
+
+    network: Workspace
+    emf: Floats
+    change: Floats
+    volts: Floats
+    row_current: Floats
+    column_current: Floats
+    still_row: Floats
+    """(rows,) levels of 0 V."""
+    still_col: Floats
+
+
+@kernel
+def new_bias_workspace(rows: int, columns: int) -> BiasWorkspace:
+    """Scratch for arrays of this size."""
+    return BiasWorkspace(
+        new_workspace(rows, columns), np.zeros((rows, columns)), np.zeros((rows, columns)),
+        np.zeros((rows, columns)), np.zeros(rows), np.zeros(columns), np.zeros(rows), np.zeros(columns),
+    )  # fmt: skip
 
 
 @kernel
@@ -60,8 +86,8 @@ def cell_conductances(
 
 @kernel
 def solve_biased(
-    cells: Cells, state: States, access: Access, half_voltage: float, opened: States, g: Floats, g_t: Floats,
-    inverse_row: Floats, inverse_col: Floats, lines: Lines, tolerance: float, most: int, volts: Floats,
+    cells: Cells, state: States, access: Access, half_voltage: float, opened: States, g: Floats,
+    net: Network, work: BiasWorkspace, lines: Lines, tolerance: float, most: int, volts: Floats,
     junction: Floats, row_current: Floats, column_current: Floats,
 ) -> tuple[int, float]:  # fmt: skip
     """Solve one array with conductances that follow their bias.
@@ -73,9 +99,8 @@ def solve_biased(
         half_voltage: V_h of TMR(V), V.
         opened: (rows,), 1 where the gate is open.
         g: factored conductances (rows, columns), S; any bias will do.
-        g_t: their transpose.
-        inverse_row: pivots of the row lines.
-        inverse_col: pivots of the column lines.
+        net: the lines factored for g.
+        work: scratch of the same size.
         lines: wires, drivers and levels.
         tolerance: of each linear solve, V.
         most: iterations of each linear solve.
@@ -88,28 +113,26 @@ def solve_biased(
         Outer iterations (-1 if the solve or the iteration did not converge) and the last residual, V.
     """
     m, n = g.shape
-    emf, change = np.empty((m, n)), np.empty((m, n))
-    still = Lines(lines.g_row, lines.g_col, lines.s_row, lines.s_col, np.zeros(m), np.zeros(n))
+    emf, change = work.emf, work.change
+    still = Lines(lines.g_row, lines.g_col, lines.s_row, lines.s_col, work.still_row, work.still_col)
     for i in range(m):
         for j in range(n):
             volts[i, j] = junction[i, j] = lines.v_row[i] - lines.v_col[j]
             emf[i, j] = 0.0
     correct_emf(cells, state, access, half_voltage, opened, g, volts, junction, emf, change)
-    iterations, residual = solve_factored(
-        g, g_t, inverse_row, inverse_col, lines, emf, tolerance, most, volts, row_current, column_current
+    iterations, residual = solve_network(
+        net, work.network, lines, emf, tolerance, most, volts, row_current, column_current
     )
     if iterations < 0:
         return -1, residual
-    more_volts = np.empty((m, n))
-    more_row, more_column = np.empty(m), np.empty(n)
+    more_volts, more_row, more_column = work.volts, work.row_current, work.column_current
     for outer in range(MOST_OUTER):
         size = correct_emf(cells, state, access, half_voltage, opened, g, volts, junction, emf, change)
         if size < BIAS_TOLERANCE:
             return outer, size
-        iterations, residual = solve_factored(
-            g, g_t, inverse_row, inverse_col, still, change, CORRECTION_TOLERANCE, most, more_volts, more_row,
-            more_column,
-        )  # fmt: skip
+        iterations, residual = solve_network(
+            net, work.network, still, change, CORRECTION_TOLERANCE, most, more_volts, more_row, more_column
+        )
         if iterations < 0:
             return -1, residual
         size = 0.0

@@ -1,15 +1,15 @@
 """Which cells flip in a pulse: exact probabilities at nanoseconds a cell.
 
-Every cell flips with the probability P of its own law. Cells are drawn in one of two ways, by the window of
+Every cell flips with the probability P of its own law. Cells are drawn in one of two ways, by the windows of
 `drives.fill_windows`:
 
 - P surely below LIKELY (half-selected and idle cells): thinning. Candidates are found by geometric jumps at
-  the
-  rate LIKELY, and a candidate flips with P/LIKELY. The tail is exact, and idle cells cost a comparison.
-- else: flip if u < P. The first 12 bits of u fall between two edges of a table of ln(-ln(1 - u)); the fitted
-  log
-  hazard with its error bound nearly always tells on which side P is. Only if it does not are further bits of
-  u drawn and the law itself evaluated, so the outcome is that of the law whether there is a fit or not.
+  the rate LIKELY, and a candidate flips with P/LIKELY. The tail is exact, and a block of idle cells costs a
+  comparison a cell.
+- else: flip if u < P. The first 12 bits of u lie between two edges of a table of ln(-ln(1 - u)). A short form
+  of the log hazard with its error bound nearly always tells on which side of both P is; if not, all bits of
+  u against the fitted log hazard with its much smaller bound; and if that does not either, the law itself.
+  So the outcome is that of the law whether there are fits or not.
 
 All draws depend on (seed, tile, event, cell) only.
 """
@@ -20,30 +20,27 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, Integers, States
+from .blocks import (
+    BLOCK,
+    EDGES,
+    OPEN,
+    STAYS,
+    STEPS,
+    count_above,
+    count_beyond,
+    find_brackets,
+    first_bits,
+    flip_block,
+    judge_block,
+    step_of,
+)
 from .cells import Cells, Dynamics, cell_hazard, ended_switched, hop_count
-from .drives import LIKELY, evaluate_fit, scale_of
-from .philox import PULSE_STREAM, WEYL_0, WEYL_1, Word, philox_4x32, philox_round, uniform_pair
+from .drives import FAINT, LIKELY, evaluate_fit
+from .philox import PULSE_STREAM, Word, uniform_pair
 
-STEPS = 4096
-"""Steps of u that its first 12 bits tell apart."""
 _REFINE, _JUMP = 2**30, 2**31
 """Where the indices of further bits and of jumps begin."""
-_BLOCK, _GROUP = 64, 8
-_FEW = 8
-"""Live cells from which a block is drawn as a whole."""
-_OPEN, _FLIPS, _STAYS = 0, 1, 2
-_LOW = np.uint64(0xFFFFFFFF)
-_SHIFT = np.uint64(32)
-
-
-def _edges() -> Floats:
-    with np.errstate(divide="ignore"):
-        edges: Floats = np.log(-np.log1p(-np.arange(STEPS + 1) / STEPS))
-    return edges
-
-
-EDGES = _edges()
-"""ln(-ln(1 - k/STEPS)): minus infinity at 0, infinity at STEPS."""
+_LOG_UNLIKELY = math.log1p(-LIKELY)
 
 
 @kernel
@@ -69,26 +66,17 @@ def uniform_of(seed: Word, tile: int, event: int, cell: int, step: int) -> float
 
 
 @kernel
-def first_bits(seed: Word, tile: int, event: int, group: int) -> tuple[Word, Word, Word, Word]:
-    """Random words of a group of eight cells: 16 bits a cell, two cells a word."""
-    number = np.uint64(event)
-    return philox_4x32(
-        np.uint64(group), number & _LOW, number >> _SHIFT, np.uint64(PULSE_STREAM + 4 * tile),
-        seed & _LOW, seed >> _SHIFT,
-    )  # fmt: skip
-
-
-@kernel
-def step_of(words: tuple[Word, Word, Word, Word], member: int) -> int:
-    """First 12 bits of the uniform of one member (0 to 7) of a group."""
-    word = words[0] if member < 2 else words[1] if member < 4 else words[2] if member < 6 else words[3]
-    return int((word >> np.uint64(4 + 16 * (member & 1))) & np.uint64(STEPS - 1))
+def unlikely(state: int, lowest: float, highest: float, windows: Floats32, cell: int) -> bool:
+    """Whether a cell in `state` stayed inside its window."""
+    if state == 0:
+        return bool(highest <= windows[cell])
+    return bool(-lowest <= windows[windows.size // 2 + cell])
 
 
 @kernel
 def thin(
     cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, scales: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
+    highest: Floats, windows: Floats32, faint: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
 ) -> int:  # fmt: skip
     """Draw the cells inside their windows; writes the cells that flip into `flipped`, returns their
     number."""
@@ -96,13 +84,16 @@ def thin(
     flips, cell, jump = 0, -1, 0
     while True:
         skip, accept = uniform_pair(seed, PULSE_STREAM + 4 * tile, event, _JUMP + jump)
-        length = math.log(skip) / math.log1p(-LIKELY)
+        length = math.log(skip) / _LOG_UNLIKELY
         if length >= state.size - 1 - cell:
             return flips
         cell += 1 + int(length)
         jump += 1
-        if lowest[cell] * scales[cell] <= 1.0 and highest[cell] * scales[cell] <= 1.0:
-            i, j = cell // n, cell % n
+        i, j = cell // n, cell % n
+        before = state[i, j]
+        if not unlikely(before, lowest[cell], highest[cell], windows, cell):
+            continue
+        if accept * LIKELY < FAINT or not unlikely(before, lowest[cell], highest[cell], faint, cell):
             p = pulse_probability(cells, dynamics, state[i, j], volts, edges, i, j)
             if accept * LIKELY < p:
                 flipped[flips] = cell
@@ -112,8 +103,9 @@ def thin(
 @kernel
 def draw_pulse(
     cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, drives: Floats, scales: Floats32, fits: Floats32, margin: float, drifting: bool,
-    seed: Word, tile: int, event: int, flipped: Integers,
+    highest: Floats, windows: Floats32, faint: Floats32, bounds: Floats, fits: Floats32, margin: float,
+    shape: Floats32, sketches: Floats32, margins: Floats, drifting: bool, seed: Word, tile: int, event: int,
+    flipped: Integers,
 ) -> tuple[int, int]:  # fmt: skip
     """Flip cells by what they saw in one pulse.
 
@@ -125,10 +117,14 @@ def draw_pulse(
         edges: ends of the intervals, s.
         lowest: lowest voltage of each cell over the intervals, (cells,).
         highest: highest voltage.
-        drives: (2, cells) from `likely_drives` for a pulse at least as long.
-        scales: windows of the present states from `fill_windows`, kept up to date.
+        windows: flat (2, padded cells) of `fill_windows` at LIKELY, for a pulse at least as long.
+        faint: the same at FAINT.
+        bounds: (blocks,) of `fill_windows` at LIKELY.
         fits: (2, cells, 2 + TERMS) from `fit_hazards` for exactly this one interval; no cells for none.
         margin: bound of the error of the fits.
+        shape: (2, SHAPE) from `sketch_hazards` of these fits.
+        sketches: flat (2, blocks, PLANES, BLOCK) from the same.
+        margins: (2, blocks), bounds of the error of the sketches.
         drifting: whether any rate differs from 1.
         seed: key.
         tile: number of the array.
@@ -138,127 +134,87 @@ def draw_pulse(
     Returns:
         Number of flips, and how often the law was evaluated for want of a fit.
     """
-    n = state.shape[1]
-    states, rates = state.ravel(), cells.rate.ravel()
-    size = states.size
-    unlikely = thin(cells, dynamics, state, volts, edges, lowest, highest, scales, seed, tile, event, flipped)
-    fitted = fits.shape[1] > 0
-    flips, evaluated = 0, 0
-    steps, verdicts = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int8)
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        live = count_live(lowest[start:stop], highest[start:stop], scales[start:stop])
-        if live == 0:
+    states = state.ravel()
+    size, padded = states.size, windows.size // 2
+    rare = thin(
+        cells, dynamics, state, volts, edges, lowest, highest, windows, faint, seed, tile, event, flipped
+    )
+    sketched = fits.shape[1] > 0 and not drifting
+    words, found = np.empty(BLOCK // 4, np.uint64), np.empty(BLOCK, np.uint64)
+    bits, brackets = words.view(np.uint16), found.view(np.float32)
+    verdicts = np.empty(BLOCK, np.int8)
+    flips, evaluated, single = 0, 0, edges.size == 1
+    for block in range(padded // BLOCK):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, size)
+        whole = stop - start == BLOCK
+        if (
+            whole
+            and (count_beyond(highest, block, bounds[block]) == 0)
+            and (single or count_beyond(lowest, block, bounds[block]) == 0)
+        ):
             continue
-        if live < _FEW:
-            verdicts[:] = _OPEN
-        elif fitted and not drifting and stop - start == _BLOCK:
-            draw_block(
-                seed, tile, event, start, states, lowest, highest, scales, fits, margin, steps, verdicts
-            )
-        else:
-            first_steps(seed, tile, event, start, steps)
-            verdicts[:] = _OPEN
-        for cell in range(start, stop):
-            verdict = verdicts[cell - start]
-            if verdict == _STAYS:
+        first_bits(seed, tile, event, block, words)
+        if whole and sketched:
+            find_brackets(bits, found)
+            verdicts[:] = STAYS
+            for side in range(2):
+                seen = highest if side == 0 else lowest
+                if count_above(seen, block, side, bounds[block]) > 0:
+                    judge_block(
+                        block, side, states, seen, shape, sketches, windows, padded, margins[side, block],
+                        brackets, verdicts,
+                    )  # fmt: skip
+            some, still_open = flip_block(block, states, verdicts)
+            flips += some
+            if still_open == 0:
                 continue
-            before = states[cell]
-            if verdict == _OPEN:
-                scale = scales[cell]
-                if lowest[cell] * scale <= 1.0 and highest[cell] * scale <= 1.0:
-                    continue
-                if live < _FEW:
-                    words = first_bits(seed, tile, event, cell // _GROUP)
-                    steps[cell - start] = step_of(words, cell % _GROUP)
-                step = steps[cell - start]
-                if fitted and (drifting or live < _FEW or stop - start < _BLOCK):
-                    verdict = judge(
-                        fits[before, cell], before, lowest[cell], highest[cell], rates[cell], step, margin
-                    )
-                if verdict == _OPEN:
-                    p = pulse_probability(cells, dynamics, before, volts, edges, cell // n, cell % n)
-                    verdict = _FLIPS if uniform_of(seed, tile, event, cell, step) < p else _STAYS
-                    evaluated += 1
-            if verdict == _FLIPS:
-                states[cell] = 1 - before
-                scales[cell] = scale_of(drives, 1 - before, cell)
-                flips += 1
-    for k in range(unlikely):
-        cell = flipped[k]
-        states[cell] = 1 - states[cell]
-        scales[cell] = scale_of(drives, states[cell], cell)
-    return flips + unlikely, evaluated
+        else:
+            for cell in range(start, stop):
+                inside = unlikely(states[cell], lowest[cell], highest[cell], windows, cell)
+                verdicts[cell - start] = STAYS if inside else OPEN
+        for cell in range(start, stop):
+            if verdicts[cell - start] == OPEN:
+                flip, asked = ask(
+                    cells, dynamics, states[cell], volts, edges, lowest[cell], highest[cell], fits, margin,
+                    seed, tile, event, cell, step_of(bits, cell - start),
+                )  # fmt: skip
+                states[cell] ^= flip
+                flips += flip
+                evaluated += asked
+    for k in range(rare):
+        states[flipped[k]] ^= np.int8(1)
+    return flips + rare, evaluated
 
 
 @kernel
-def judge(
-    fit: Floats32, before: int, lowest: float, highest: float, rate: float, step: int, margin: float
-) -> int:
-    """What a fit says of one cell whose uniform begins with `step`; `_OPEN` if the law must be asked."""
-    drive = highest if before == 0 else -lowest
-    x = (drive - fit[0]) * fit[1]
-    hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0)) + math.log(rate)
-    if x >= -1.0 and hazard - margin > EDGES[step + 1]:
-        return _FLIPS
-    if x <= 1.0 and hazard + margin < EDGES[step]:
-        return _STAYS
-    return _OPEN
+def ask(
+    cells: Cells, dynamics: Dynamics, before: int, volts: Floats, edges: Floats, lowest: float,
+    highest: float, fits: Floats32, margin: float, seed: Word, tile: int, event: int, cell: int, step: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Whether a cell flips, from its fit if that can tell and from the law if not.
 
-
-@kernel
-def draw_block(
-    seed: Word, tile: int, event: int, start: int, states: States, lowest: Floats, highest: Floats,
-    scales: Floats32, fits: Floats32, margin: float, steps: Integers, verdicts: States,
-) -> None:  # fmt: skip
-    """`judge` for a whole block at once without branches; cells inside their windows stay."""
-    first_steps(seed, tile, event, start, steps)
-    for k in range(_BLOCK):
-        cell = start + k
-        before = states[cell]
-        scale = scales[cell]
-        fit = fits[before, cell]
-        drive = highest[cell] if before == 0 else -lowest[cell]
+    Returns:
+        1 if it flips, else 0; and 1 if the law was evaluated, else 0.
+    """
+    n = volts.shape[2]
+    i, j = cell // n, cell % n
+    if fits.shape[1] > 0:
+        fit, shift = fits[before, cell], math.log(cells.rate[i, j])
+        drive = highest if before == 0 else -lowest
         x = (drive - fit[0]) * fit[1]
-        hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0))
-        step = steps[k]
-        flips = (x >= -1.0) & (hazard - margin > EDGES[step + 1])
-        stays = (x <= 1.0) & (hazard + margin < EDGES[step])
-        inside = (lowest[cell] * scale <= 1.0) & (highest[cell] * scale <= 1.0)
-        verdicts[k] = _STAYS if (stays | inside) else (_FLIPS if flips else _OPEN)
-
-
-@kernel
-def first_steps(seed: Word, tile: int, event: int, start: int, steps: Integers) -> None:
-    """First 12 bits of the uniforms of a block, eight groups side by side (the rounds of `philox_4x32`)."""
-    groups = _BLOCK // _GROUP
-    x0, x1, x2, x3 = (
-        np.empty(groups, np.uint64), np.empty(groups, np.uint64), np.empty(groups, np.uint64),
-        np.empty(groups, np.uint64),
-    )  # fmt: skip
-    number = np.uint64(event)
-    first = np.uint64(start // _GROUP)
-    for k in range(groups):
-        x0[k] = (first + np.uint64(k)) & _LOW
-        x1[k] = number & _LOW
-        x2[k] = number >> _SHIFT
-        x3[k] = np.uint64(PULSE_STREAM + 4 * tile)
-    key0, key1 = seed & _LOW, seed >> _SHIFT
-    for _ in range(10):
-        philox_round(x0, x1, x2, x3, key0, key1)
-        key0 = (key0 + WEYL_0) & _LOW
-        key1 = (key1 + WEYL_1) & _LOW
-    for k in range(groups):
-        base = k * _GROUP
-        words = (x0[k], x1[k], x2[k], x3[k])
-        for member in range(_GROUP):
-            steps[base + member] = step_of(words, member)
-
-
-@kernel
-def count_live(lowest: Floats, highest: Floats, scales: Floats32) -> int:
-    """How many cells of a block saw a voltage outside their window."""
-    live = 0
-    for k in range(scales.size):
-        live += (not lowest[k] * scales[k] <= 1.0) | (not highest[k] * scales[k] <= 1.0)
-    return live
+        hazard = evaluate_fit(fit, min(max(x, -1.0), 1.0)) + shift
+        if x >= -1.0 and hazard - margin > EDGES[step + 1]:
+            return 1, 0
+        if x <= 1.0 and hazard + margin < EDGES[step]:
+            return 0, 0
+        u = uniform_of(seed, tile, event, cell, step)
+        if abs(x) <= 1.0:
+            edge = math.log(-math.log1p(-u))
+            if hazard - margin > edge:
+                return 1, 0
+            if hazard + margin < edge:
+                return 0, 0
+    else:
+        u = uniform_of(seed, tile, event, cell, step)
+    p = pulse_probability(cells, dynamics, before, volts, edges, i, j)
+    return (1 if u < p else 0), 1

@@ -13,8 +13,11 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Integers, States
 from .array_kernels import driver_power, solve_interval
+from .bias import BiasWorkspace
+from .blocks import BLOCK, first_bits, step_of
 from .cells import Access, Cells, Dynamics, cell_hazard, reduced_drive
-from .draws import first_bits, step_of, uniform_of
+from .draws import uniform_of
+from .line_solver import Network
 from .lines import Lines
 from .philox import EXTRA_STREAM, Word, uniform_pair
 from .switching import equivalent_time_at
@@ -27,10 +30,12 @@ _CELLS = 2**24
 def draw_thresholds(seed: Word, tile: int, event: int, thresholds: Floats) -> None:
     """-ln(1 - u) of every cell for its first flip in this pulse."""
     n = thresholds.shape[1]
-    for first in range(0, thresholds.size, 8):
-        words = first_bits(seed, tile, event, first // 8)
-        for cell in range(first, min(first + 8, thresholds.size)):
-            u = uniform_of(seed, tile, event, cell, step_of(words, cell - first))
+    words = np.empty(BLOCK // 4, np.uint64)
+    bits = words.view(np.uint16)
+    for first in range(0, thresholds.size, BLOCK):
+        first_bits(seed, tile, event, first // BLOCK, words)
+        for cell in range(first, min(first + BLOCK, thresholds.size)):
+            u = uniform_of(seed, tile, event, cell, step_of(bits, cell - first))
             thresholds[cell // n, cell % n] = -math.log1p(-u)
 
 
@@ -57,8 +62,9 @@ def time_to_flip(
 @kernel
 def pulse_events(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
-    edges: Floats, tolerance: float, most: int, seed: Word, tile: int, event: int, row_current: Floats,
-    column_current: Floats, volts: Floats, flipped: Integers,
+    edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace,
+    seed: Word, tile: int, event: int, row_current: Floats, column_current: Floats, volts: Floats,
+    flipped: Integers,
 ) -> tuple[float, float, int]:  # fmt: skip
     """Give one pulse, solving the network again after every flip. `state` changes in place.
 
@@ -83,8 +89,9 @@ def pulse_events(
             opened[i] = 1 if widths[i] >= edges[k] else 0
         while began < edges[k]:
             outer, residual = solve_interval(
-                cells, state, dynamics, access, lines, opened, tolerance, most, now, rows_now, columns_now
-            )
+                cells, state, dynamics, access, lines, opened, tolerance, most, empty, work, now, rows_now,
+                columns_now,
+            )  # fmt: skip
             if outer < 0:
                 state[:] = start
                 return math.nan, residual, 0

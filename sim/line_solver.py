@@ -1,224 +1,325 @@
-"""Compiled kernels that solve the resistive network of a crossbar, line by line.
+"""Compiled kernels that solve all row lines or all column lines of a crossbar at once.
 
-Nodes: r[i, j] on row line i, c[i, j] on column line j. Device g[i, j] joins them; `g_row` joins r[i, j] and
-r[i, j+1], `g_col` joins c[i, j] and c[i+1, j]; the driver of row i (conductance `s_row[i]`, 0 = floating)
-sits at r[i, 0], that of column j (`s_col[j]`) at c[last, j]. With the deviations from ideal wires,
-r = v_row + dr and c = v_col + dc, V0 = v_row - v_col, Kirchhoff's current law reads
+Nodes: r[i, j] on row line i, c[i, j] on column line j. Device g[i, j] joins them; wires join r[i, j] to r[i,
+j+1] and c[i, j] to c[i+1, j]; the driver of row i sits at r[i, 0], that of column j at c[last, j]; a
+floating line has none. With the deviations from ideal wires, r = v_row + dr and c = v_col + dc, and V0 =
+v_row - v_col, Kirchhoff's current law reads
 
-    (T_r + D) dr = D (dc - V0),        (T_c + D) dc = D (dr + V0),
+    (T_r + D) dr = D dc + b_r,   b_r = -D (V0 + E),
+    (T_c + D) dc = D dr + b_c,   b_c = +D (V0 + E),
 
-where T_r and T_c are tridiagonal along each line. Eliminating dr leaves S dc = f with
-S = M - D (T_r + D)^-1 D and M = T_c + D, symmetric and positive, which conjugate gradients preconditioned
-by M solve: one exact solve of every row line and of every column line an iteration. An emf E in series with
-each device adds to V0.
+where T_r and T_c are tridiagonal along each line, D = diag(g), and E is an emf in series with each device.
+Unknowns that are small make float32 exact enough: rounding is relative to the drop, not to the drive.
 
-Arrays over column lines are (rows, columns), those over row lines are kept transposed, (columns, rows), so
-that each line solve runs along axis 0 and vectorises across lines.
+Everything of a line is multiplied by the resistance of its wire segment, so that conductances are numbers
+and right-hand sides are volts. Elimination starts at node 0: s_k is the conductance to ground seen at node k
+looking back, e_k = 1/(s_k + 1), and s_k is summed from positive terms only, so that small devices on good
+wires are not lost. Layouts over rows and over columns are those of `panels`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from ..compiled import kernel
-from ._types import Floats
-from .lines import Lines
+from ._types import Floats, Floats32, Integers, States
+from .coarse import Coarse, new_coarse
+from .lanes import (
+    LANES,
+    TURNED,
+    Lanes,
+    fma,
+    lane,
+    larger,
+    load,
+    minus,
+    plus,
+    reciprocal,
+    splat,
+    store,
+    times,
+    turned,
+)
+from .panels import new_panels, pack, padded, turn
+
+TINY = np.float32(1e-20)
+"""Added to every right-hand side, V: far below any drop, and large enough that no number turns denormal."""
+
+
+class Network(NamedTuple):
+    """A crossbar with its lines factored."""
+
+    rows: int
+    columns: int
+    wire_row: float
+    """Resistance of one row-wire segment, ohm."""
+    wire_col: float
+    """Resistance of one column-wire segment, ohm."""
+    g_row: Floats32
+    """Device conductances times `wire_row`, over rows."""
+    g_col: Floats32
+    """Device conductances times `wire_col`, over columns."""
+    e_row: Floats32
+    """Elimination factors of the row lines, over rows."""
+    e_col: Floats32
+    """Elimination factors of the column lines, over columns."""
+    drive_row: Floats32
+    """Driver conductances times `wire_row`, (row panels, 16); 0 floats a row."""
+    drive_col: Floats32
+    """Driver conductances times `wire_col`, (column panels, 16)."""
+    reach_row: Floats32
+    """Drop along each row if all its devices had 1 V, in V, (row panels, 16); infinite if it floats."""
+    reach_col: Floats32
+    """The same of each column."""
+    coarse: Coarse
+    """Modes for the coarse correction of large arrays, found when first needed."""
+    coarse_ready: States
+    """[1] once the modes are there."""
 
 
 @kernel
-def factor_lines(g: Floats, wire: float, source: Floats, driver_last: bool, inverse: Floats) -> None:
-    """Reciprocal Thomas pivots of every line of `g` (nodes, lines), free of cancellation.
-
-    s is the conductance to ground seen at node k looking back; the pivot is s + wire (s at the far end).
-    """
-    n, lines = g.shape
-    for line in range(lines):
-        s = 0.0
-        for k in range(n):
-            t = g[k, line]
-            if k > 0:
-                t += wire * s / (wire + s)
-            if k == (n - 1 if driver_last else 0):
-                t += source[line]
-            s = t
-            inverse[k, line] = 1.0 / (s + wire) if k < n - 1 else 1.0 / s
+def new_network(rows: int, columns: int) -> Network:
+    """An empty network, to be filled by `factor`."""
+    p, q = padded(rows) // LANES, padded(columns) // LANES
+    return Network(
+        rows, columns, 1.0, 1.0,
+        new_panels(rows, columns), new_panels(columns, rows),
+        new_panels(rows, columns), new_panels(columns, rows),
+        np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
+        np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
+        new_coarse(rows, columns), np.zeros(1, np.int8),
+    )  # fmt: skip
 
 
 @kernel
-def solve_lines(x: Floats, wire: float, inverse: Floats) -> None:
-    """Replace the right-hand sides x (nodes, lines) by the solutions, in place."""
-    n, lines = x.shape
-    for line in range(lines):
-        x[0, line] *= inverse[0, line]
-    for k in range(1, n):
-        for line in range(lines):
-            x[k, line] = (x[k, line] + wire * x[k - 1, line]) * inverse[k, line]
-    for k in range(n - 2, -1, -1):
-        for line in range(lines):
-            x[k, line] += wire * inverse[k, line] * x[k + 1, line]
+def fill_lanes(values: Floats, scale: float, panels: Floats32) -> None:
+    """Store `scale` * values, one number a line, as (panels, 16)."""
+    for line in range(values.size):
+        panels[line // LANES, line % LANES] = np.float32(scale * values[line])
 
 
 @kernel
-def transpose_into(source: Floats, target: Floats) -> None:
-    """target = source^T in 16 x 16 tiles."""
-    m, n = source.shape
-    for i0 in range(0, m, 16):
-        for j0 in range(0, n, 16):
-            for i in range(i0, min(i0 + 16, m)):
-                for j in range(j0, min(j0 + 16, n)):
-                    target[j, i] = source[i, j]
-
-
-@kernel
-def solve_rows(dc: Floats, g_t: Floats, wire: float, inverse: Floats, dr_t: Floats) -> None:
-    """dr_t = (T_r + D)^-1 D dc for every row line; dr_t is (columns, rows)."""
-    transpose_into(dc, dr_t)
-    n, m = g_t.shape
-    for j in range(n):
-        for i in range(m):
-            dr_t[j, i] *= g_t[j, i]
-    solve_lines(dr_t, wire, inverse)
-
-
-@kernel
-def solve_driven_rows(
-    dc: Floats,
-    g_t: Floats,
-    wire: float,
-    inverse: Floats,
-    v_row: Floats,
-    v_col: Floats,
-    emf: Floats,
-    dr_t: Floats,
-) -> None:
-    """dr_t = (T_r + D)^-1 D (dc - V0 - E) for every row line; dr_t is (columns, rows)."""
-    n, m = g_t.shape
-    for j in range(n):
-        for i in range(m):
-            dr_t[j, i] = g_t[j, i] * (dc[i, j] - emf[i, j] - v_row[i] + v_col[j])
-    solve_lines(dr_t, wire, inverse)
-
-
-@kernel
-def solve_network(
-    g: Floats,
-    lines: Lines,
-    tolerance: float,
-    most: int,
-    volts: Floats,
-    row_current: Floats,
-    column_current: Floats,
-) -> tuple[int, float]:
-    """Solve one crossbar for one set of levels.
+def factor(empty: Network, g: Floats, g_row: float, g_col: float, s_row: Floats, s_col: Floats) -> Network:
+    """Fill a network, in place, and factor all lines.
 
     Args:
+        empty: arrays of the right size.
         g: device conductances (rows, columns), S, all > 0.
-        lines: wires, drivers and levels; at least one line must be driven.
-        tolerance: largest change of a column node in the last preconditioned residual, V.
-        most: iterations allowed.
-        volts: returned cell voltages, row minus column, (rows, columns).
-        row_current: returned current out of each row driver, A.
-        column_current: returned current into each column driver, A.
+        g_row: conductance of one row-wire segment, S.
+        g_col: of one column-wire segment, S.
+        s_row: driver conductance of each row, S; 0 floats it.
+        s_col: of each column.
 
     Returns:
-        Iterations used (-1 if `most` did not suffice) and the last preconditioned residual, V.
+        The same arrays with the wires noted.
     """
-    m, n = g.shape
-    g_t = np.empty((n, m))
-    transpose_into(g, g_t)
-    inverse_row = np.empty((n, m))
-    inverse_col = np.empty((m, n))
-    factor_lines(g_t, lines.g_row, lines.s_row, False, inverse_row)
-    factor_lines(g, lines.g_col, lines.s_col, True, inverse_col)
-    emf = np.zeros((m, n))
-    return solve_factored(
-        g, g_t, inverse_row, inverse_col, lines, emf, tolerance, most, volts, row_current, column_current
-    )
+    rows, columns = g.shape
+    wire_row, wire_col = 1.0 / g_row, 1.0 / g_col
+    net = Network(
+        rows, columns, wire_row, wire_col, empty.g_row, empty.g_col, empty.e_row, empty.e_col,
+        empty.drive_row, empty.drive_col, empty.reach_row, empty.reach_col, empty.coarse, empty.coarse_ready,
+    )  # fmt: skip
+    pack(g, wire_col, net.g_col)
+    turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
+    fill_lanes(s_row, wire_row, net.drive_row)
+    fill_lanes(s_col, wire_col, net.drive_col)
+    net.coarse_ready[0] = 0
+    for i in range(0, rows, LANES):
+        factor_row(net, i)
+    for j in range(0, columns, LANES):
+        factor_column(net, j)
+    return net
 
 
 @kernel
-def solve_factored(
-    g: Floats,
-    g_t: Floats,
-    inverse_row: Floats,
-    inverse_col: Floats,
-    lines: Lines,
-    emf: Floats,
-    tolerance: float,
-    most: int,
-    volts: Floats,
-    row_current: Floats,
-    column_current: Floats,
-) -> tuple[int, float]:
-    """As `solve_network`, with the transposed conductances and the pivots of all lines at hand.
+def change_cell(net: Network, i: int, j: int, conductance: float) -> None:
+    """Set the conductance of one cell, S. Row i and column j must be factored again before the next solve."""
+    net.g_row[i // LANES * padded(net.columns) + j, i % LANES] = np.float32(conductance * net.wire_row)
+    net.g_col[j // LANES * padded(net.rows) + i, j % LANES] = np.float32(conductance * net.wire_col)
 
-    The current of a cell is g (V + emf): `emf`, (rows, columns) in V, lets a caller correct for a
-    conductance that differs from the factored one.
+
+@kernel
+def change_drivers(net: Network, s_row: Floats, s_col: Floats) -> None:
+    """Take up driver conductances, S, and factor the lines whose driver changed."""
+    changed = False
+    for first in range(0, net.rows, LANES):
+        stale = False
+        for i in range(first, min(first + LANES, net.rows)):
+            drive = np.float32(s_row[i] * net.wire_row)
+            stale |= drive != net.drive_row[i // LANES, i % LANES]
+            net.drive_row[i // LANES, i % LANES] = drive
+        if stale:
+            factor_row(net, first)
+        changed |= stale
+    for first in range(0, net.columns, LANES):
+        stale = False
+        for j in range(first, min(first + LANES, net.columns)):
+            drive = np.float32(s_col[j] * net.wire_col)
+            stale |= drive != net.drive_col[j // LANES, j % LANES]
+            net.drive_col[j // LANES, j % LANES] = drive
+        if stale:
+            factor_column(net, first)
+        changed |= stale
+    if changed:
+        net.coarse_ready[0] = 0
+
+
+@kernel
+def change_cells(net: Network, rows: Integers, columns: Integers, conductances: Floats) -> None:
+    """Set the conductances, S, of some cells and factor the lines they lie on."""
+    stale_row, stale_col = np.zeros(net.reach_row.shape[0]), np.zeros(net.reach_col.shape[0])
+    for k in range(rows.size):
+        change_cell(net, rows[k], columns[k], conductances[k])
+        stale_row[rows[k] // LANES] = 1.0
+        stale_col[columns[k] // LANES] = 1.0
+    for panel in range(stale_row.size):
+        if stale_row[panel] > 0.0:
+            factor_row(net, panel * LANES)
+    for panel in range(stale_col.size):
+        if stale_col[panel] > 0.0:
+            factor_column(net, panel * LANES)
+
+
+@kernel
+def conductances_of(net: Network) -> Floats:
+    """Conductances of all cells, (rows, columns), S, as rounded to float32."""
+    g = np.empty((net.rows, net.columns))
+    for i in range(net.rows):
+        for j in range(net.columns):
+            g[i, j] = np.float64(net.g_col[j // LANES * padded(net.rows) + i, j % LANES]) / net.wire_col
+    return g
+
+
+@kernel
+def factor_row(net: Network, i: int) -> None:
+    """Factor the sixteen row lines around row i, after conductances of theirs have changed."""
+    factor_panel(net.rows, net.columns, i // LANES, False, net.g_row, net.drive_row, net.e_row, net.reach_row)
+
+
+@kernel
+def factor_column(net: Network, j: int) -> None:
+    """Factor the sixteen column lines around column j."""
+    factor_panel(net.columns, net.rows, j // LANES, True, net.g_col, net.drive_col, net.e_col, net.reach_col)
+
+
+@kernel
+def factor_panel(
+    lines: int, nodes: int, panel: int, driver_last: bool, g: Floats32, drive: Floats32, e: Floats32,
+    reach: Floats32,
+) -> None:  # fmt: skip
+    """Elimination factors and reach of one panel of lines."""
+    base = panel * padded(nodes)
+    source, one = load(drive, panel), splat(np.float32(1.0))
+    driven_at = nodes - 1 if driver_last else 0
+    distance = plus(reciprocal(source), splat(np.float32(driven_at)))
+    step = splat(np.float32(-1.0 if driver_last else 1.0))
+    s = far = splat(np.float32(0.0))
+    q = one
+    for k in range(nodes):
+        own = load(g, base + k)
+        far = fma(own, distance, far)
+        distance = plus(distance, step)
+        if k == driven_at:
+            own = plus(own, source)
+        s = fma(s, q, own)
+        q = reciprocal(plus(s, one)) if k < nodes - 1 else reciprocal(s)
+        store(e, base + k, q)
+    store(reach, panel, far)
+    for line in range(LANES):
+        if drive[panel, line] == 0.0 and panel * LANES + line < lines:
+            reach[panel, line] = np.inf
+
+
+@kernel
+def sweep(
+    lines: int, nodes: int, g: Floats32, e: Floats32, w: Floats32, b: Floats32, with_b: bool, out: Floats32
+) -> None:
+    """out = (T + D)^-1 (D w + b) on every line; w in the layout across, the rest in that along.
+
+    Args:
+        lines: lines to solve.
+        nodes: of each.
+        g: scaled conductances.
+        e: elimination factors.
+        w: deviations at the far ends of the devices.
+        b: right-hand sides.
+        with_b: False takes b for 0.
+        out: returned deviations.
     """
-    m, n = g.shape
-    dc = np.zeros((m, n))
-    dr_t = np.empty((n, m))
-    z = np.empty((m, n))  # preconditioned residual M^-1 (f - S dc)
-    u = np.empty((m, n))  # residual
-    p = np.empty((m, n))
-    mp = np.empty((m, n))  # M p
-    w = np.empty((m, n))  # D (T_r + D)^-1 D p
-    y = np.empty((m, n))  # M^-1 w
+    depth, height = padded(nodes), padded(lines)
+    tiny = splat(TINY)
+    for first in range(0, lines, LANES):
+        base = first // LANES * depth
+        y = splat(np.float32(0.0))
+        for k0 in range(0, nodes, TURNED):
+            across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
+            record = base + k0
+            if k0 + TURNED <= nodes:
+                for k in range(TURNED):
+                    right = load(b, record + k) if with_b else tiny
+                    own = load(e, record + k)
+                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
+                    store(out, record + k, y)
+            else:
+                for k in range(nodes - k0):
+                    right = load(b, record + k) if with_b else tiny
+                    own = load(e, record + k)
+                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
+                    store(out, record + k, y)
+        for record in range(base + nodes - 2, base - 1, -1):
+            y = fma(load(e, record), y, load(out, record))
+            store(out, record, y)
 
-    solve_driven_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, emf, dr_t)
-    transpose_into(dr_t, u)
-    size = 0.0
-    for i in range(m):
-        for j in range(n):
-            u[i, j] = g[i, j] * (u[i, j] + emf[i, j] + lines.v_row[i] - lines.v_col[j])
-            z[i, j] = u[i, j]
-    solve_lines(z, lines.g_col, inverse_col)
-    rz = 0.0
-    for i in range(m):
-        for j in range(n):
-            rz += u[i, j] * z[i, j]
-            size = max(size, abs(z[i, j]))
-            p[i, j] = z[i, j]
-            mp[i, j] = u[i, j]
 
-    iterations = 0
-    while size > tolerance and iterations < most:
-        iterations += 1
-        solve_rows(p, g_t, lines.g_row, inverse_row, dr_t)
-        transpose_into(dr_t, w)
-        p_s_p = 0.0
-        for i in range(m):
-            for j in range(n):
-                w[i, j] *= g[i, j]
-                y[i, j] = w[i, j]
-                p_s_p += p[i, j] * (mp[i, j] - w[i, j])
-        solve_lines(y, lines.g_col, inverse_col)
-        alpha = rz / p_s_p
-        previous, rz, size = rz, 0.0, 0.0
-        for i in range(m):
-            for j in range(n):
-                dc[i, j] += alpha * p[i, j]
-                z[i, j] -= alpha * (p[i, j] - y[i, j])
-                u[i, j] -= alpha * (mp[i, j] - w[i, j])
-                rz += u[i, j] * z[i, j]
-                size = max(size, abs(z[i, j]))
-        beta = rz / previous
-        for i in range(m):
-            for j in range(n):
-                p[i, j] = z[i, j] + beta * p[i, j]
-                mp[i, j] = u[i, j] + beta * mp[i, j]
+@kernel
+def sweep_rows(net: Network, c: Floats32, b: Floats32, with_b: bool, out: Floats32) -> None:
+    """Solve every row line for column deviations c (over columns); `out` and b are over rows."""
+    sweep(net.rows, net.columns, net.g_row, net.e_row, c, b, with_b, out)
 
-    solve_driven_rows(dc, g_t, lines.g_row, inverse_row, lines.v_row, lines.v_col, emf, dr_t)
-    transpose_into(dr_t, volts)
-    # Currents add up over the cells of a line: its driver may be too good for its drop to be told.
-    column_current[:] = 0.0
-    for i in range(m):
-        total = 0.0
-        for j in range(n):
-            volts[i, j] += lines.v_row[i] - lines.v_col[j] - dc[i, j]
-            current = g[i, j] * (volts[i, j] + emf[i, j])
-            total += current
-            column_current[j] += current
-        row_current[i] = total if lines.s_row[i] > 0.0 else 0.0
-    for j in range(n):
-        if lines.s_col[j] == 0.0:
-            column_current[j] = 0.0
-    return (iterations if size <= tolerance else -1), size
+
+@kernel
+def largest_of(value: Lanes) -> float:
+    """Largest of lanes that are all >= 0."""
+    largest = 0.0
+    for k in range(LANES):
+        largest = max(largest, np.float64(lane(value, k)))
+    return largest
+
+
+@kernel
+def accelerated_sweep(
+    lines: int, nodes: int, g: Floats32, e: Floats32, w: Floats32, b: Floats32, now: Floats32, old: Floats32,
+    shift: float, omega: float, scratch: Floats32,
+) -> float:  # fmt: skip
+    """One Chebyshev step: old becomes old + omega (now + shift (new - now) - old).
+
+    `new` is a sweep from w; `scratch` is (nodes, 16). Returns the largest |new - now|, V.
+    """
+    depth, height = padded(nodes), padded(lines)
+    step, weight = splat(np.float32(shift)), splat(np.float32(omega))
+    size = splat(np.float32(0.0))
+    for first in range(0, lines, LANES):
+        base = first // LANES * depth
+        y = splat(np.float32(0.0))
+        for k0 in range(0, nodes, TURNED):
+            across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
+            if k0 + TURNED <= nodes:
+                for k in range(TURNED):
+                    own = load(e, base + k0 + k)
+                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
+                    y = fma(own, y, times(own, right))
+                    store(scratch, k0 + k, y)
+            else:
+                for k in range(nodes - k0):
+                    own = load(e, base + k0 + k)
+                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
+                    y = fma(own, y, times(own, right))
+                    store(scratch, k0 + k, y)
+        for k in range(nodes - 1, -1, -1):
+            if k < nodes - 1:
+                y = fma(load(e, base + k), y, load(scratch, k))
+            c, before = load(now, base + k), load(old, base + k)
+            change = minus(y, c)
+            size = larger(size, change)
+            store(old, base + k, fma(weight, minus(fma(step, change, c), before), before))
+    return largest_of(size)

@@ -7,13 +7,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ConvergenceError
-from ._types import Floats
-from .line_solver import solve_network
+from ._types import Floats, Integers
+from .line_solver import (
+    Network,
+    change_cells,
+    change_drivers,
+    conductances_of,
+    factor,
+    new_network,
+)
 from .lines import Lines
+from .network_solver import Workspace, new_workspace, solve_network
 
-TOLERANCE = 1e-9
-"""Stopping size of the preconditioned residual, V. At x = 100 the error is about 5,000 times larger."""
-MOST_ITERATIONS = 5_000
+TOLERANCE = 1e-6
+"""Estimated error of a cell voltage at which a solve stops, V; a tenth of what is promised."""
+MOST_ITERATIONS = 500
+_NO_EMF = np.empty((0, 0))
 _LEAST_RESISTANCE = 1e-6
 """An ideal wire or driver is this many ohm: far below 1 uV of drop, and the equations stay finite."""
 
@@ -70,6 +79,110 @@ def line_drivers(levels: Floats, resistance: float) -> tuple[Floats, Floats]:
     return np.where(floating, 0.0, conductance_of(resistance)), np.where(floating, 0.0, levels)
 
 
+@dataclass(frozen=True)
+class FactoredArray:
+    """An array whose lines are factored, to be solved for many levels.
+
+    Attributes:
+        network: factored lines, changed in place by `change_cells` and by levels that float other lines.
+        workspace: scratch of the solves.
+        wires: segment resistances.
+        row_resistance: driver or sense resistance of the rows, ohm.
+        column_resistance: of the columns, ohm.
+    """
+
+    network: Network
+    workspace: Workspace
+    wires: Wires
+    row_resistance: float
+    column_resistance: float
+
+
+def factor_array(
+    conductance: Floats, wires: Wires, *, row_resistance: float, column_resistance: float
+) -> FactoredArray:
+    """Factor all lines of an array, every line driven.
+
+    Args:
+        conductance: (rows, columns), S, > 0.
+        wires: segment resistances.
+        row_resistance: driver or sense resistance of the rows, ohm.
+        column_resistance: driver or sense resistance of the columns, ohm.
+
+    Raises:
+        ValueError: a conductance is not finite and > 0.
+    """
+    _check_conductances(conductance)
+    rows, columns = conductance.shape
+    network = factor(
+        new_network(rows, columns),
+        np.ascontiguousarray(conductance),
+        conductance_of(wires.row_segment),
+        conductance_of(wires.column_segment),
+        np.full(rows, conductance_of(row_resistance)),
+        np.full(columns, conductance_of(column_resistance)),
+    )
+    return FactoredArray(network, new_workspace(rows, columns), wires, row_resistance, column_resistance)
+
+
+def change_conductances(array: FactoredArray, rows: Integers, columns: Integers, conductance: Floats) -> None:
+    """Give some cells new conductances; only the lines they lie on are factored again.
+
+    Args:
+        array: changed in place.
+        rows: (cells,), row of each cell.
+        columns: (cells,), column of each cell.
+        conductance: (cells,), S, > 0.
+
+    Raises:
+        ValueError: a cell lies outside the array, or a conductance is not finite and > 0.
+    """
+    for name, index, size in (("row", rows, array.network.rows), ("column", columns, array.network.columns)):
+        if index.shape != conductance.shape or index.ndim != 1 or ((index < 0) | (index >= size)).any():
+            raise ValueError(
+                f"{name} numbers are {index}; one in 0 to {size - 1} for each conductance is accepted"
+            )
+    if not (np.isfinite(conductance).all() and (conductance > 0.0).all()):
+        raise ValueError("every conductance must be finite and > 0 S")
+    change_cells(array.network, rows, columns, conductance)
+
+
+def solve_factored(array: FactoredArray, row_levels: Floats, column_levels: Floats) -> Solution:
+    """Solve a factored array for one set of levels; lines that float or no longer float are factored again.
+
+    Args:
+        array: from `factor_array`.
+        row_levels: (rows,), V; NaN floats the row. Rows are driven at their column-0 end.
+        column_levels: (columns,), V; NaN floats the column. Columns are driven at their last-row end.
+
+    Raises:
+        ConvergenceError: with x = N sqrt(R_wire G) and the residual.
+        ValueError: levels of another shape, infinite, or all floating.
+    """
+    network = array.network
+    _check_levels((network.rows, network.columns), row_levels, column_levels)
+    s_row, v_row = line_drivers(row_levels, array.row_resistance)
+    s_col, v_col = line_drivers(column_levels, array.column_resistance)
+    change_drivers(network, s_row, s_col)
+    volts = np.empty((network.rows, network.columns))
+    row_current, column_current = np.empty(network.rows), np.empty(network.columns)
+    lines = Lines(1.0 / network.wire_row, 1.0 / network.wire_col, s_row, s_col, v_row, v_col)
+    iterations, residual = solve_network(
+        network,
+        array.workspace,
+        lines,
+        _NO_EMF,
+        TOLERANCE,
+        MOST_ITERATIONS,
+        volts,
+        row_current,
+        column_current,
+    )
+    if iterations < 0:
+        raise no_convergence(conductances_of(network), array.wires, residual)
+    return Solution(volts, row_current, column_current, iterations)
+
+
 def solve(
     conductance: Floats,
     row_levels: Floats,
@@ -79,44 +192,16 @@ def solve(
     row_resistance: float,
     column_resistance: float,
 ) -> Solution:
-    """Solve one array for one set of levels.
-
-    Args:
-        conductance: (rows, columns), S, > 0.
-        row_levels: (rows,), V; NaN floats the row. Rows are driven at their column-0 end.
-        column_levels: (columns,), V; NaN floats the column. Columns are driven at their last-row end.
-        wires: segment resistances.
-        row_resistance: driver or sense resistance of the rows, ohm.
-        column_resistance: driver or sense resistance of the columns, ohm.
+    """Solve one array for one set of levels; `factor_array` and `solve_factored` in one.
 
     Raises:
         ConvergenceError: with x = N sqrt(R_wire G) and the residual.
         ValueError: shapes, signs or levels out of range.
     """
-    _check(conductance, row_levels, column_levels)
-    s_row, v_row = line_drivers(row_levels, row_resistance)
-    s_col, v_col = line_drivers(column_levels, column_resistance)
-    volts = np.empty(conductance.shape)
-    row_current, column_current = np.empty(len(v_row)), np.empty(len(v_col))
-    iterations, residual = solve_network(
-        np.ascontiguousarray(conductance),
-        Lines(
-            conductance_of(wires.row_segment),
-            conductance_of(wires.column_segment),
-            s_row,
-            s_col,
-            v_row,
-            v_col,
-        ),
-        TOLERANCE,
-        MOST_ITERATIONS,
-        volts,
-        row_current,
-        column_current,
+    array = factor_array(
+        conductance, wires, row_resistance=row_resistance, column_resistance=column_resistance
     )
-    if iterations < 0:
-        raise no_convergence(conductance, wires, residual)
-    return Solution(volts, row_current, column_current, iterations)
+    return solve_factored(array, row_levels, column_levels)
 
 
 def no_convergence(conductance: Floats, wires: Wires, residual: float) -> ConvergenceError:
@@ -169,15 +254,18 @@ def device_voltages(
     ).voltages
 
 
-def _check(conductance: Floats, row_levels: Floats, column_levels: Floats) -> None:
+def _check_conductances(conductance: Floats) -> None:
     if conductance.ndim != 2 or conductance.size == 0:
         raise ValueError(f"conductance has shape {conductance.shape}; (rows, columns) is needed")
     if not (np.isfinite(conductance).all() and (conductance > 0.0).all()):
         raise ValueError("every conductance must be finite and > 0 S")
-    if row_levels.shape != conductance.shape[:1] or column_levels.shape != conductance.shape[1:]:
+
+
+def _check_levels(shape: tuple[int, int], row_levels: Floats, column_levels: Floats) -> None:
+    if row_levels.shape != shape[:1] or column_levels.shape != shape[1:]:
         raise ValueError(
             f"levels of shapes {row_levels.shape} and {column_levels.shape} do not fit an array of "
-            f"{conductance.shape[0]} rows and {conductance.shape[1]} columns"
+            f"{shape[0]} rows and {shape[1]} columns"
         )
     if np.isinf(row_levels).any() or np.isinf(column_levels).any():
         raise ValueError("a level is infinite; give volts, or NaN for a floating line")

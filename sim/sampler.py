@@ -7,10 +7,11 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, States
+from .blocks import BLOCK, PLANES, SHAPE
 from .cells import Cells, Dynamics
 from .device import Die
 from .draws import draw_pulse
-from .drives import TERMS, fill_windows, fit_hazards, likely_drives
+from .drives import FAINT, LIKELY, TERMS, drives_at, fill_windows, fit_hazards, sketch_hazards
 from .philox import EXTRA_STREAM, Word, normal
 
 _EVALUATIONS = 40.0
@@ -21,13 +22,32 @@ _DRIFT_STEPS = 64
 """Steps in which drift moves over its memory."""
 
 
+@dataclass(frozen=True)
+class _Fits:
+    """Fits for pulses of one width and bounds of their errors, see `drives`."""
+
+    fits: Floats32
+    margin: float
+    shape: Floats32
+    sketches: Floats32
+    margins: Floats
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Drives up to which cells are unlikely to flip, or most unlikely, and the smallest of each block."""
+
+    windows: Floats32
+    faint: Floats32
+    bounds: Floats
+
+
 @dataclass
 class _Width:
     """What is known of pulses of one width."""
 
     evaluated: int
-    fits: Floats32
-    margin: float
+    fits: _Fits
 
 
 class Sampler:
@@ -43,16 +63,17 @@ class Sampler:
 
     def __init__(self, die: Die, cells: Cells, dynamics: Dynamics, seed: Word, number: int) -> None:
         self._cells, self._dynamics, self._seed, self._number = cells, dynamics, seed, number
-        size = cells.delta.size
+        self._blocks = -(-cells.delta.size // BLOCK)
         self._drift = die.drift
         self.headroom = math.exp(6.0 * die.drift.sigma)
         self._log_rate = np.log(cells.rate)
-        self._drives: dict[int, Floats] = {}
-        self._scales: Floats32 = np.empty(size, np.float32)
-        self._windows_of: int | None = None
+        self._windows: dict[int, _Windows] = {}
         self._widths: dict[float, _Width] = {}
-        self._no_fits: Floats32 = np.empty((2, 0, 2 + TERMS), np.float32)
-        self._scratch = np.empty(size, np.int64)
+        self._no_fits = _Fits(
+            np.empty((2, 0, 2 + TERMS), np.float32), 0.0, np.empty((2, SHAPE), np.float32),
+            np.empty(0, np.float32), np.empty((2, 0)),
+        )  # fmt: skip
+        self._scratch = np.empty(cells.delta.size, np.int64)
         self._can_fit = not die.back_hopping.on
 
     @property
@@ -65,15 +86,10 @@ class Sampler:
         self._log_rate[:] = log_rate
         self._cells.rate[:] = np.exp(log_rate)
 
-    def states_changed(self) -> None:
-        """States changed otherwise than by `draw`."""
-        self._windows_of = None
-
     def cells_changed(self) -> None:
         """A junction broke: what was computed of the cells no longer holds."""
-        self._drives.clear()
+        self._windows.clear()
         self._widths.clear()
-        self._windows_of = None
 
     def draw(self, state: States, volts: Floats, edges: Floats, event: int) -> int:
         """Flip cells; returns how many.
@@ -85,15 +101,16 @@ class Sampler:
             event: number of the pulse.
         """
         width = float(edges[-1])
-        drives = self.prepare(state, width)
+        near = self.prepare(width)
         if len(edges) == 1:
             lowest = highest = volts.reshape(-1)
         else:
             lowest, highest = volts.min(axis=0).reshape(-1), volts.max(axis=0).reshape(-1)
         known = self._known(width) if len(edges) == 1 and self._can_fit else None
+        fits = known.fits if known else self._no_fits
         flips, evaluated = draw_pulse(
-            self._cells, self._dynamics, state, volts, edges, lowest, highest, drives, self._scales,
-            known.fits if known else self._no_fits, known.margin if known else 0.0,
+            self._cells, self._dynamics, state, volts, edges, lowest, highest, near.windows, near.faint,
+            near.bounds, fits.fits, fits.margin, fits.shape, fits.sketches, fits.margins,
             self._drift.sigma > 0.0,
             self._seed, self._number, event, self._scratch,
         )  # fmt: skip
@@ -101,21 +118,27 @@ class Sampler:
             known.evaluated += evaluated
         return flips
 
-    def prepare(self, state: States, width: float) -> Floats:
-        """Have the windows of these states ready for pulses of `width` s; returns the likely drives."""
+    def prepare(self, width: float) -> _Windows:
+        """Have the windows for pulses of `width` s ready."""
         rung = max(math.ceil(math.log2(width / _RUNG)), 0)
-        drives = self._drives.get(rung)
-        if drives is None:
-            drives = self._drives[rung] = np.empty((2, state.size))
-            likely_drives(self._cells, self._dynamics, _RUNG * 2.0**rung, self.headroom, drives)
-        if self._windows_of != rung:
-            fill_windows(drives, state, self._scales)
-            self._windows_of = rung
-        return drives
+        near = self._windows.get(rung)
+        if near is None:
+            near = self._windows_at(_RUNG * 2.0**rung)
+            self._windows[rung] = near
+        return near
+
+    def _windows_at(self, width: float) -> _Windows:
+        drives = np.empty((2, self._cells.delta.size))
+        windows, faint = np.empty((2, 2 * self._blocks * BLOCK), np.float32)
+        bounds = np.empty(self._blocks)
+        for chance, found in ((FAINT, faint), (LIKELY, windows)):
+            drives_at(self._cells, self._dynamics, width, chance / self.headroom, drives)
+            fill_windows(drives, found, bounds)
+        return _Windows(windows, faint, bounds)
 
     def fitted(self, width: float) -> bool:
         """Whether pulses of this width are drawn with fits."""
-        return width in self._widths and self._widths[width].fits.size > 0
+        return width in self._widths and self._widths[width].fits.fits.size > 0
 
     def drift(self, event: int) -> bool:
         """Let the rates drift before pulse number `event`; returns whether they moved."""
@@ -134,13 +157,20 @@ class Sampler:
         if known is None:
             if len(self._widths) >= 64:
                 self._widths.clear()
-            known = self._widths[width] = _Width(0, self._no_fits, 0.0)
-        size = self._cells.delta.size
-        if not known.fits.size and known.evaluated > _EVALUATIONS * size:
-            known.fits = np.empty((2, size, 2 + TERMS), np.float32)
-            error = fit_hazards(self._cells, self._dynamics, width, known.fits)
-            known.margin = 2.0 * error + 1e-5
+            known = self._widths[width] = _Width(0, self._no_fits)
+        if not known.fits.fits.size and known.evaluated > _EVALUATIONS * self._cells.delta.size:
+            known.fits = self._fitted_to(width)
         return known
+
+    def _fitted_to(self, width: float) -> _Fits:
+        fits = np.empty((2, self._cells.delta.size, 2 + TERMS), np.float32)
+        error = fit_hazards(self._cells, self._dynamics, width, fits)
+        margin = 2.0 * error + 1e-5
+        shape = np.empty((2, SHAPE), np.float32)
+        sketches = np.empty(2 * self._blocks * PLANES * BLOCK, np.float32)
+        margins = np.empty((2, self._blocks))
+        sketch_hazards(fits, margin, shape, sketches, margins)
+        return _Fits(fits, margin, shape, sketches, margins)
 
 
 @kernel

@@ -106,7 +106,7 @@ def test_lines_joined_to_each_other_only_share_the_voltage_that_takes_no_current
     assert rows[1] == rows[2]
     assert 0.0 < rows[1] < 0.2
     currents = array.currents(rows, columns)
-    assert currents.rows[1] + currents.rows[2] == pytest.approx(0.0, abs=1e-12)
+    assert currents.rows[1] + currents.rows[2] == pytest.approx(0.0, abs=1e-10)
     assert abs(currents.rows[1]) > 1e-9
 
 

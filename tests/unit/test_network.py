@@ -91,9 +91,10 @@ def test_small_arrays(
     )
     volts, row_current, column_current = oracle(g, rows, columns, wire, 2 * wire, source, 3.0)
     assert np.abs(got.voltages - volts).max() < PROMISE
-    scale = np.abs(row_current).max() + np.abs(column_current).max() + 1e-6
-    assert np.abs(got.row_currents - row_current).max() < 1e-6 * scale
-    assert np.abs(got.column_currents - column_current).max() < 1e-6 * scale
+    # What an error of a fifth of the promise in every device of the strongest line would carry.
+    allowed = PROMISE / 5 * max(g.sum(axis=0).max(), g.sum(axis=1).max())
+    assert np.abs(got.row_currents - row_current).max() < allowed
+    assert np.abs(got.column_currents - column_current).max() < allowed
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,9 @@ def test_small_arrays(
         (1024, 1, 10.0, 1e3, 0.0),
         (200, 40, 0.1, 5e4, 0.9),
         (96, 160, 1.0, 5e3, 0.2),
+        (1024, 16, 10.0, 1e3, 0.5),
+        (16, 1024, 0.1, 5e4, 0.95),
+        (128, 128, 0.1, 5e4, 1.0),
     ],
 )
 def test_large_and_long_arrays(m: int, n: int, wire: float, r_p: float, floating: float) -> None:
@@ -124,7 +128,7 @@ def test_one_device_is_a_divider() -> None:
     got = device_voltages(
         [[1e-3]], [0.5], [0.0], wire_resistance=(1.0, 1.0), source_resistance=100.0, sense_resistance=400.0
     )
-    assert got[0, 0] == pytest.approx(0.5 * 1000.0 / 1500.0, abs=1e-9)
+    assert got[0, 0] == pytest.approx(0.5 * 1000.0 / 1500.0, abs=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjloop.sim.philox import normal, philox_4x32, uniform_pair
+from mtjloop.sim.blocks import BLOCK, GROUP, first_bits
+from mtjloop.sim.philox import PULSE_STREAM, normal, philox_4x32, uniform_pair
 
 ONES = 0xFFFFFFFF
 # Known-answer vectors of the authors' Random123 distribution (kat_vectors, philox4x32 10).
@@ -23,6 +24,16 @@ KNOWN = [
 def test_known_answers(counter: tuple[int, ...], key: tuple[int, ...], answer: tuple[int, ...]) -> None:
     words = [np.uint64(one) for one in (*counter, *key)]
     assert tuple(int(one) for one in philox_4x32(*words)) == answer
+
+
+def test_words_of_a_block_are_those_of_its_groups() -> None:
+    words = np.empty(BLOCK // 4, np.uint64)
+    first_bits(np.uint64(7), 3, 2**33 + 5, 11, words)
+    for group in range(BLOCK // GROUP):
+        alone = philox_4x32(
+            *(np.uint64(k) for k in (11 * BLOCK // GROUP + group, 5, 2, PULSE_STREAM + 12, 7, 0))
+        )
+        assert words.view(np.uint32)[4 * group : 4 * group + 4].tolist() == [int(one) for one in alone]
 
 
 def draws(function: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

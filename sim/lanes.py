@@ -1,0 +1,245 @@
+"""Sixteen float32 numbers as one value inside compiled code, so that line solves run across 16 lines at once.
+
+numba has no vector type of its own, and its loops over lines neither keep a recurrence in registers nor turn
+a tile within them. The functions here become plain LLVM vector instructions, which LLVM maps to whatever the
+machine has (AVX-512, AVX2, SSE, NEON). They can be called in kernels only. A multiplication and addition is
+fused where it is written as `fma` and nowhere else, so results do not depend on how code was inlined.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic, register_model
+
+from ._types import Floats, Floats32
+
+LANES = 16
+TURNED = 8
+"""Nodes that `turned` gives at once."""
+
+_FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_VECTOR, _HALF = ir.VectorType(_FLOAT, LANES), ir.VectorType(_FLOAT, TURNED)
+_WIDE = ir.VectorType(ir.DoubleType(), LANES)
+
+
+class Lanes:
+    """Sixteen float32 numbers; stands for the vector in type annotations."""
+
+
+class LanesType(types.Type):
+    """The numba type of `Lanes`."""
+
+    def __init__(self) -> None:
+        cast(Any, super()).__init__(name="Lanes16")
+
+
+_LANES = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(PrimitiveModel):
+    """A `Lanes` value is one LLVM vector."""
+
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        cast(Any, super()).__init__(manager, numba_type, _VECTOR)
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, record: Any, kind: Any) -> Any:
+    """Pointer to `kind` at the start of a record of a contiguous (records, 16) array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    offset = builder.mul(record, ir.Constant(_LONG, LANES))
+    return builder.bitcast(builder.gep(data, [offset]), kind.as_pointer())
+
+
+def _load(builder: Any, pointer: Any) -> Any:
+    value = builder.load(pointer)
+    value.align = 4
+    return value
+
+
+def _shuffle(builder: Any, one: Any, other: Any, order: Sequence[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(_INT, len(order)), list(order))
+    return builder.shuffle_vector(one, other, mask)
+
+
+def _llvm(builder: Any, name: str, *arguments: Any) -> Any:
+    """Call an LLVM intrinsic on whole vectors."""
+    signature = ir.FunctionType(_VECTOR, [_VECTOR] * len(arguments))
+    return builder.call(
+        cast(Any, cgutils).get_or_insert_function(builder.module, signature, f"llvm.{name}.v16f32"), arguments
+    )
+
+
+def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose 8 vectors of 8: pairs, then pairs of pairs, then halves."""
+    pairs = [
+        _shuffle(builder, rows[k], rows[k + 1], order)
+        for k in range(0, 8, 2)
+        for order in ([0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15])
+    ]
+    fours = [
+        _shuffle(builder, pairs[block + side], pairs[block + side + 2], order)
+        for block in (0, 4)
+        for side in (0, 1)
+        for order in ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15])
+    ]
+    return [
+        _shuffle(builder, fours[k], fours[k + 4], order)
+        for order in ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15])
+        for k in range(4)
+    ]
+
+
+@intrinsic
+def _load_lanes(_typing: Any, array: Any, _record: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, record = arguments
+        return _load(builder, _address(context, builder, signature.args[0], source, record, _VECTOR))
+
+    return _LANES(array, types.int64), generate
+
+
+@intrinsic
+def _store_lanes(_typing: Any, array: Any, _record: Any, _value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, record, value = arguments
+        stored = builder.store(value, _address(context, builder, signature.args[0], target, record, _VECTOR))
+        stored.align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _LANES), generate
+
+
+@intrinsic
+def _turned(_typing: Any, array: Any, _record: Any, _second: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, record, second = arguments
+        lane = builder.select(second, ir.Constant(_LONG, TURNED), ir.Constant(_LONG, 0))
+        start = _address(context, builder, signature.args[0], source, record, _FLOAT)
+        halves = []
+        for half in (0, 8):
+            rows = []
+            for line in range(half, half + 8):
+                offset = builder.add(lane, ir.Constant(_LONG, LANES * line))
+                pointer = builder.bitcast(builder.gep(start, [offset]), _HALF.as_pointer())
+                rows.append(_load(builder, pointer))
+            halves.append(_transpose(builder, rows))
+        values = [_shuffle(builder, one, other, range(LANES)) for one, other in zip(*halves, strict=True)]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return cast(Any, types).UniTuple(_LANES, TURNED)(array, types.int64, types.boolean), generate
+
+
+def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any) -> Any:
+    """Pointer to 16 doubles at (row, column) of a C-ordered float64 array of two dimensions."""
+    found = context.make_array(array_type)(context, builder, array)
+    width = builder.extract_value(found.shape, 1)
+    pointer = builder.gep(found.data, [builder.add(builder.mul(row, width), column)])
+    return builder.bitcast(pointer, _WIDE.as_pointer())
+
+
+@intrinsic
+def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = builder.load(_cell(context, builder, signature.args[0], *arguments))
+        value.align = 8
+        return builder.fptrunc(value, _VECTOR)
+
+    return _LANES(array, types.int64, types.int64), generate
+
+
+@intrinsic
+def _store_wide(_typing: Any, array: Any, _row: Any, _column: Any, _value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, row, column, value = arguments
+        pointer = _cell(context, builder, signature.args[0], target, row, column)
+        builder.store(builder.fpext(value, _WIDE), pointer).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, _LANES), generate
+
+
+@intrinsic
+def _splat(_typing: Any, _value: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        empty = ir.Constant(_VECTOR, ir.Undefined)
+        first = builder.insert_element(empty, arguments[0], ir.Constant(_INT, 0))
+        return _shuffle(builder, first, empty, [0] * LANES)
+
+    return _LANES(types.float32), generate
+
+
+@intrinsic
+def _lane(_typing: Any, _value: Any, _index: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(arguments[0], builder.trunc(arguments[1], _INT))
+
+    return types.float32(_LANES, types.int64), generate
+
+
+@intrinsic
+def _fma(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _llvm(builder, "fma", *arguments)
+
+    return _LANES(_LANES, _LANES, _LANES), generate
+
+
+@intrinsic
+def _larger(_typing: Any, _one: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        size, value = arguments
+        magnitude = _llvm(builder, "fabs", value)
+        return builder.select(builder.fcmp_unordered(">", magnitude, size), magnitude, size)
+
+    return _LANES(_LANES, _LANES), generate
+
+
+@intrinsic
+def _reciprocal(_typing: Any, _value: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        zero, one = (ir.Constant(_VECTOR, [number] * LANES) for number in (0.0, 1.0))
+        value = arguments[0]
+        return builder.select(builder.fcmp_ordered(">", value, zero), builder.fdiv(one, value), zero)
+
+    return _LANES(_LANES), generate
+
+
+def _binary(operation: str) -> Callable[[Lanes, Lanes], Lanes]:
+    @intrinsic
+    def function(_typing: Any, _one: Any, _other: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return getattr(builder, operation)(*arguments)
+
+        return _LANES(_LANES, _LANES), generate
+
+    return cast(Callable[[Lanes, Lanes], Lanes], function)
+
+
+load = cast(Callable[[Floats32, int], Lanes], _load_lanes)
+"""load(array, record): the 16 numbers array[record] of an array (records, 16)."""
+store = cast(Callable[[Floats32, int, Lanes], None], _store_lanes)
+"""store(array, record, value)."""
+turned = cast(Callable[[Floats32, int, bool], tuple[Lanes, ...]], _turned)
+"""turned(array, record, second): the first (second) 8 columns of array[record : record + 16], as 8 lanes."""
+load_wide = cast(Callable[[Floats, int, int], Lanes], _load_wide)
+"""load_wide(array, i, j): array[i, j : j + 16] of a C-ordered float64 array, rounded to float32."""
+store_wide = cast(Callable[[Floats, int, int, Lanes], None], _store_wide)
+"""store_wide(array, i, j, value): into array[i, j : j + 16]."""
+splat = cast(Callable[[Any], Lanes], _splat)
+"""splat(number): one float32 in every lane."""
+lane = cast(Callable[[Lanes, int], float], _lane)
+"""lane(value, index): one of the 16 numbers."""
+fma = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _fma)
+"""fma(a, b, c) = a b + c, rounded once."""
+larger = cast(Callable[[Lanes, Lanes], Lanes], _larger)
+"""larger(size, value): the larger of size and |value| in every lane."""
+reciprocal = cast(Callable[[Lanes], Lanes], _reciprocal)
+"""reciprocal(value): 1/value where value > 0, else 0."""
+plus = _binary("fadd")
+minus = _binary("fsub")
+times = _binary("fmul")

@@ -1,0 +1,385 @@
+"""The compiled solve of a factored crossbar for one set of levels: choice of method, refinement, currents.
+
+The method follows from how fast plain line sweeps converge. `reach` bounds the drop along a line if all its
+devices had 1 V; the drop of the worst row is R and that of the worst column C (uniform lines: x^2/2 with x =
+N sqrt(R_wire G)), and a full sweep keeps at most rho = R/(1 + R) C/(1 + C) of an error. Small rho is
+accelerated with Chebyshev polynomials, which need neither inner products nor more arrays; beyond,
+`two_level` takes over. Where rounding to float32 could be amplified beyond the tolerance, as when rows and
+columns float, the residual is taken in float64 and solved for again.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..compiled import kernel
+from ._types import Floats, Floats32
+from .coarse import MODES
+from .lanes import LANES, TURNED, fma, load, load_wide, minus, plus, splat, store, store_wide, times, turned
+from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, sweep_rows
+from .lines import Lines
+from .panels import new_panels, pack, padded, turn
+from .two_level import conjugate_gradients
+
+MOST_SWEEPS = 7
+"""Chebyshev sweeps beyond which conjugate gradients with a coarse correction are faster."""
+WEAK = 1e-4
+"""1 - rho below which errors may decay too slowly for float32: some rows and some columns float."""
+FEW_DRIVEN = 64
+"""Cells a cell on a driven line may hold in place without a solution being refined."""
+MOST_REFINEMENTS = 12
+
+
+class Workspace(NamedTuple):
+    """Scratch arrays of a solve, so that none is allocated while solving."""
+
+    c: Floats32
+    """Column deviations, over columns."""
+    z: Floats32
+    r: Floats32
+    p: Floats32
+    sp: Floats32
+    b_col: Floats32
+    """Right-hand sides of the columns, over columns."""
+    dr: Floats32
+    """Row deviations, over rows."""
+    b_row: Floats32
+    scratch: Floats32
+    level_row: Floats32
+    """Row levels, (row panels, 16)."""
+    level_col: Floats32
+
+
+@kernel
+def new_workspace(rows: int, columns: int) -> Workspace:
+    """Scratch for arrays of this size."""
+    return Workspace(
+        new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
+        new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
+        new_panels(rows, columns), new_panels(rows, columns),
+        np.zeros((max(padded(rows), 2 * MODES), LANES), np.float32),
+        np.zeros((padded(rows) // LANES, LANES), np.float32),
+        np.zeros((padded(columns) // LANES, LANES), np.float32),
+    )  # fmt: skip
+
+
+@kernel
+def contraction(net: Network) -> float:
+    """Upper bound on the share of an error that one full sweep keeps; 1 if rows and columns float."""
+    row, column = 0.0, 0.0
+    for panel in range(net.reach_row.shape[0]):
+        for line in range(LANES):
+            row = max(row, np.float64(net.reach_row[panel, line]))
+    for panel in range(net.reach_col.shape[0]):
+        for line in range(LANES):
+            column = max(column, np.float64(net.reach_col[panel, line]))
+    return (1.0 - 1.0 / (1.0 + row)) * (1.0 - 1.0 / (1.0 + column))
+
+
+@kernel
+def drive(net: Network, lines: Lines, emf: Floats, work: Workspace) -> None:
+    """Right-hand sides of all nodes; `emf` is (rows, columns), V, or (0, 0) for none."""
+    fill_lanes(lines.v_row, 1.0, work.level_row)
+    fill_lanes(lines.v_col, 1.0, work.level_col)
+    depth, height = padded(net.rows), padded(net.columns)
+    tiny, minus_one = splat(TINY), splat(np.float32(-1.0))
+    for j0 in range(0, net.columns, LANES):
+        column = load(work.level_col, j0 // LANES)
+        for i in range(net.rows):
+            record = j0 // LANES * depth + i
+            seen = minus(splat(work.level_row[i // LANES, i % LANES]), column)
+            store(work.b_col, record, fma(load(net.g_col, record), seen, tiny))
+    for i0 in range(0, net.rows, LANES):
+        row = load(work.level_row, i0 // LANES)
+        for j in range(net.columns):
+            record = i0 // LANES * height + j
+            seen = minus(splat(work.level_col[j // LANES, j % LANES]), row)
+            store(work.b_row, record, fma(load(net.g_row, record), seen, tiny))
+    if emf.size > 0:
+        pack(emf, 1.0, work.p)
+        for record in range(work.p.shape[0]):
+            own = fma(load(net.g_col, record), load(work.p, record), load(work.b_col, record))
+            store(work.b_col, record, own)
+        for i0 in range(0, net.rows, LANES):
+            for j0 in range(0, net.columns, TURNED):
+                across = turned(work.p, j0 // LANES * depth + i0, j0 % LANES != 0)
+                for j in range(j0, min(j0 + TURNED, net.columns)):
+                    record = i0 // LANES * height + j
+                    own = times(load(net.g_row, record), minus_one)
+                    store(work.b_row, record, fma(own, across[j - j0], load(work.b_row, record)))
+
+
+@kernel
+def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
+    """Accelerated sweeps from 0; leaves the column deviations in work.c. Returns sweeps and the error, V."""
+    now, old = work.c, work.z
+    now[:] = np.float32(0.0)
+    old[:] = np.float32(0.0)
+    root = math.sqrt(1.0 - rho)
+    gain = (1.0 - root) / (1.0 + root) / (1.0 - rho)  # error after a sweep over its change
+    sigma, shift = rho / (2.0 - rho), 2.0 / (2.0 - rho)
+    omega, size, sweeps = 1.0, math.inf, 0
+    while size > tolerance and sweeps < most:
+        sweep_rows(net, now, work.b_row, True, work.dr)
+        change = accelerated_sweep(
+            net.columns,
+            net.rows,
+            net.g_col,
+            net.e_col,
+            work.dr,
+            work.b_col,
+            now,
+            old,
+            shift,
+            omega,
+            work.scratch,
+        )
+        now, old = old, now
+        sweeps += 1
+        omega = 1.0 / (1.0 - sigma * sigma * (0.5 if sweeps == 1 else 0.25 * omega))
+        size = gain * change
+    if sweeps % 2 == 1:
+        work.c[:] = work.z
+    return sweeps, size
+
+
+@kernel
+def solve_deviations(net: Network, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
+    """Solve for the right-hand sides in `work`; leaves deviations in work.c and work.dr.
+
+    Returns:
+        Sweeps (-1: not converged) and the estimated error, V.
+    """
+    rho = contraction(net)
+    iterations, size = -1, math.inf
+    root = math.sqrt(1.0 - rho)
+    rate = (1.0 - root) / (1.0 + root)
+    if rate**MOST_SWEEPS < 3e-6:
+        iterations, size = chebyshev(net, rho, tolerance, min(4 * MOST_SWEEPS, most), work)
+    if not size <= tolerance:
+        iterations, size = conjugate_gradients(
+            net, work.b_row, work.b_col, tolerance, most, work.c, work.dr, work.r, work.z, work.p, work.sp,
+            work.scratch,
+        )  # fmt: skip
+    sweep_rows(net, work.c, work.b_row, True, work.dr)
+    return (iterations if size <= tolerance else -1), size
+
+
+@kernel
+def solve_network(
+    net: Network, work: Workspace, lines: Lines, emf: Floats, tolerance: float, most: int, volts: Floats,
+    row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """Solve a factored crossbar for one set of levels; allocates nothing unless it has to refine.
+
+    Args:
+        net: factored network; its drivers say which lines float.
+        work: scratch of the same size.
+        lines: levels; those of floating lines are any finite numbers.
+        emf: in series with each device, (rows, columns), V, or (0, 0) for none: the current of a cell is
+            g (V + emf).
+        tolerance: estimated error of a cell voltage at which to stop, V.
+        most: sweeps allowed.
+        volts: returned cell voltages, row minus column, (rows, columns).
+        row_current: returned current out of each row driver, A.
+        column_current: returned current into each column driver, A.
+
+    Returns:
+        Sweeps used (-1 if it did not converge) and the last estimate of the error, V.
+    """
+    drive(net, lines, emf, work)
+    iterations, size = solve_deviations(net, tolerance, most, work)
+    if iterations >= 0 and barely_held(net):
+        return refine(net, work, lines, emf, tolerance, most, volts, row_current, column_current)
+    take_results(net, work, emf, volts, row_current, column_current)
+    return iterations, size
+
+
+@kernel
+def barely_held(net: Network) -> bool:
+    """Whether few driven lines hold so many cells that rounding to float32 would show."""
+    if contraction(net) < 1.0 - WEAK:
+        return False
+    rows, columns = count_driven(net.drive_row), count_driven(net.drive_col)
+    held = rows * net.columns + columns * net.rows - rows * columns
+    return rows == 0 or columns == 0 or held * FEW_DRIVEN < net.rows * net.columns
+
+
+@kernel
+def count_driven(drive: Floats32) -> int:
+    """Number of lines with a driver."""
+    driven = 0
+    for panel in range(drive.shape[0]):
+        for line in range(LANES):
+            if drive[panel, line] > 0.0:
+                driven += 1
+    return driven
+
+
+@kernel
+def take_results(
+    net: Network, work: Workspace, emf: Floats, volts: Floats, row_current: Floats, column_current: Floats
+) -> None:  # fmt: skip
+    """Cell voltages and line currents from the deviations in `work`, as `solve_network` returns them.
+
+    Currents add up over the cells of a line: its driver may be too good for its drop to be told.
+    """
+    depth, height = padded(net.rows), padded(net.columns)
+    scale = 1.0 / net.wire_col
+    tile, added = work.scratch[:LANES], work.scratch[LANES : 2 * LANES]
+    column_current[:] = 0.0
+    row_current[:] = 0.0
+    for i0 in range(0, net.rows, LANES):
+        rows = min(LANES, net.rows - i0)
+        tile[rows:] = np.float32(0.0)
+        for j0 in range(0, net.columns, LANES):
+            columns = min(LANES, net.columns - j0)
+            base, level = j0 // LANES * depth + i0, load(work.level_col, j0 // LANES)
+            total = splat(np.float32(0.0))
+            for half in range(0, rows, TURNED):
+                across = turned(work.dr, i0 // LANES * height + j0, half > 0)
+                for i in range(half, min(half + TURNED, rows)):
+                    ideal = minus(splat(work.level_row[i0 // LANES, i]), level)
+                    store(tile, i, plus(ideal, minus(across[i - half], load(work.c, base + i))))
+            if volts.size > 0 and columns == LANES:
+                for i in range(rows):
+                    store_wide(volts, i0 + i, j0, load(tile, i))
+            elif volts.size > 0:
+                for i in range(rows):
+                    source, target = tile[i], volts[i0 + i, j0 : j0 + columns]
+                    for lane in range(columns):
+                        target[lane] = np.float64(source[lane])
+            if emf.size > 0 and columns == LANES:
+                for i in range(rows):
+                    store(tile, i, plus(load(tile, i), load_wide(emf, i0 + i, j0)))
+            elif emf.size > 0:
+                for i in range(rows):
+                    target32, more = tile[i], emf[i0 + i, j0 : j0 + columns]
+                    for lane in range(columns):
+                        target32[lane] += np.float32(more[lane])
+            for i in range(rows):
+                current = times(load(net.g_col, base + i), load(tile, i))
+                store(tile, i, current)
+                total = plus(total, current)
+            store(added, 0, total)
+            down = added[0]
+            for lane in range(columns):
+                column_current[j0 + lane] += scale * np.float64(down[lane])
+            total = splat(np.float32(0.0))
+            for half in range(0, LANES, TURNED):
+                across = turned(tile, 0, half > 0)
+                for j in range(TURNED):
+                    total = plus(total, across[j])
+            store(added, 0, total)
+            for i in range(rows):
+                row_current[i0 + i] += scale * np.float64(down[i])
+    silence(net, row_current, column_current)
+
+
+@kernel
+def silence(net: Network, row_current: Floats, column_current: Floats) -> None:
+    """No current flows in the driver of a floating line."""
+    for i in range(net.rows):
+        if net.drive_row[i // LANES, i % LANES] == 0.0:
+            row_current[i] = 0.0
+    for j in range(net.columns):
+        if net.drive_col[j // LANES, j % LANES] == 0.0:
+            column_current[j] = 0.0
+
+
+@kernel
+def currents_of(net: Network, drop: Floats, row_current: Floats, column_current: Floats) -> None:
+    """Line currents of cells with `drop` = V + emf, (rows, columns), summed in float64."""
+    depth = padded(net.rows)
+    row_current[:] = 0.0
+    column_current[:] = 0.0
+    for i in range(net.rows):
+        for j in range(net.columns):
+            current = np.float64(net.g_col[j // LANES * depth + i, j % LANES]) / net.wire_col * drop[i, j]
+            row_current[i] += current
+            column_current[j] += current
+    silence(net, row_current, column_current)
+
+
+@kernel
+def add_deviations(
+    net: Network, row: Floats32, column: Floats32, dr: Floats, dc: Floats, drop: Floats
+) -> float:
+    """Add deviations, both over columns, to their float64 sums; returns the largest change of a drop, V."""
+    depth = padded(net.rows)
+    size = 0.0
+    for j0 in range(0, net.columns, LANES):
+        many = min(LANES, net.columns - j0)
+        for i in range(net.rows):
+            record = j0 // LANES * depth + i
+            for lane in range(many):
+                r, c = np.float64(row[record, lane]), np.float64(column[record, lane])
+                dr[i, j0 + lane] += r
+                dc[i, j0 + lane] += c
+                drop[i, j0 + lane] += r - c
+                size = max(size, abs(r - c))
+    return size
+
+
+@kernel
+def imbalance(net: Network, drop: Floats, dr: Floats, dc: Floats, rows: Floats, columns: Floats) -> None:
+    """Kirchhoff's current law in float64: current missing at every row and column node, A.
+
+    All arrays are (rows, columns); `drop` is V0 + E + dr - dc.
+    """
+    m, n = drop.shape
+    depth = padded(m)
+    g_row, g_col = 1.0 / net.wire_row, 1.0 / net.wire_col
+    for i in range(m):
+        for j in range(n):
+            current = g_col * np.float64(net.g_col[j // LANES * depth + i, j % LANES]) * drop[i, j]
+            row, column = -current, current
+            if j > 0:
+                row += g_row * (dr[i, j - 1] - dr[i, j])
+            else:
+                row -= g_row * np.float64(net.drive_row[i // LANES, i % LANES]) * dr[i, j]
+            if j < n - 1:
+                row += g_row * (dr[i, j + 1] - dr[i, j])
+            if i > 0:
+                column += g_col * (dc[i - 1, j] - dc[i, j])
+            if i < m - 1:
+                column += g_col * (dc[i + 1, j] - dc[i, j])
+            else:
+                column -= g_col * np.float64(net.drive_col[j // LANES, j % LANES]) * dc[i, j]
+            rows[i, j], columns[i, j] = row, column
+
+
+@kernel
+def refine(
+    net: Network, work: Workspace, lines: Lines, emf: Floats, tolerance: float, most: int, volts: Floats,
+    row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """Correct the solution in `work` until a correction is small; returns as `solve_network`."""
+    m, n = net.rows, net.columns
+    dr, dc, drop = np.zeros((m, n)), np.zeros((m, n)), np.empty((m, n))
+    rows, columns = np.empty((m, n)), np.empty((m, n))
+    for i in range(m):
+        for j in range(n):
+            drop[i, j] = lines.v_row[i] - lines.v_col[j] + (emf[i, j] if emf.size > 0 else 0.0)
+    iterations, size = 0, math.inf
+    for _ in range(MOST_REFINEMENTS):
+        turn(n, m, work.dr, 1.0, work.p)
+        change = add_deviations(net, work.p, work.c, dr, dc, drop)
+        size = change if iterations > 0 else math.inf
+        if size < tolerance:
+            break
+        imbalance(net, drop, dr, dc, rows, columns)
+        pack(rows, net.wire_row, work.p)
+        turn(m, n, work.p, 1.0, work.b_row)
+        pack(columns, net.wire_col, work.b_col)
+        solved, _ = solve_deviations(net, 0.05 * tolerance, most, work)
+        if solved < 0:
+            return -1, size
+        iterations += 1 + solved
+    if volts.size > 0:
+        for i in range(m):
+            for j in range(n):
+                volts[i, j] = drop[i, j] - (emf[i, j] if emf.size > 0 else 0.0)
+    currents_of(net, drop, row_current, column_current)
+    return (iterations if size < tolerance else -1), size

@@ -1,0 +1,55 @@
+"""How the network solver stores an array: sixteen lines a panel, so that line solves run across them.
+
+An array *over columns* holds lanes of 16 neighbouring columns: record p * depth + i is row i of panel p,
+columns 16 p to 16 p + 15. An array *over rows* holds lanes of 16 neighbouring rows: record p * depth + j is
+column j of panel p. `depth` is the number of nodes of a line, rounded up to 16, so that 16 x 16 tiles are
+contiguous and are turned from one layout to the other without strides. Whatever lies outside the array is 0.
+"""
+
+import numpy as np
+
+from ..compiled import kernel
+from ._types import Floats, Floats32
+from .lanes import LANES, TURNED, load_wide, splat, store, times, turned
+
+
+@kernel
+def padded(count: int) -> int:
+    """`count` rounded up to whole lanes."""
+    return (count + LANES - 1) // LANES * LANES
+
+
+@kernel
+def new_panels(lines: int, nodes: int) -> Floats32:
+    """Zeros for `lines` lines of `nodes` nodes: (records, 16)."""
+    return np.zeros((padded(lines) // LANES * padded(nodes), LANES), np.float32)
+
+
+@kernel
+def pack(values: Floats, scale: float, panels: Floats32) -> None:
+    """Store `scale` * values (nodes, lines), C-ordered, as panels."""
+    nodes, lines = values.shape
+    depth = padded(nodes)
+    factor = splat(np.float32(scale))
+    for first in range(0, lines, LANES):
+        base = first // LANES * depth
+        many = min(LANES, lines - first)
+        for k in range(nodes):
+            if many == LANES:
+                store(panels, base + k, times(factor, load_wide(values, k, first)))
+                continue
+            source, target = values[k, first : first + many], panels[base + k]
+            for lane in range(many):
+                target[lane] = np.float32(scale) * np.float32(source[lane])
+
+
+@kernel
+def turn(lines: int, nodes: int, source: Floats32, scale: float, target: Floats32) -> None:
+    """target = scale * source of `nodes` lines with `lines` nodes each, with lines and nodes exchanged."""
+    depth, height = padded(nodes), padded(lines)
+    factor = splat(np.float32(scale))
+    for first in range(0, height, LANES):
+        for k0 in range(0, depth, TURNED):
+            across = turned(source, k0 // LANES * height + first, k0 % LANES != 0)
+            for k in range(TURNED):
+                store(target, first // LANES * depth + k0 + k, times(factor, across[k]))
