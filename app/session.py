@@ -1,12 +1,12 @@
 """A command at work: an open bench, a run that records it, a terminal that shows it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
-from ..errors import SafetyError, StoppedError
+from ..errors import RecordError, SafetyError, StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
 from .clearance import clearance
@@ -102,24 +102,25 @@ def session(
         recorder.finish("interrupted" if now.interrupted else "completed", now.result)
 
 
-def _transcript(description: BenchDescription, recorder: RunRecorder) -> Path | None:
-    section = description.content.smu
-    wanted = description.hardware and section is not None and section.transcript
-    return recorder.directory / TRANSCRIPT if wanted else None
-
-
 def _refuse_unknown(now: Session, command: str, cause: BaseException | None) -> None:
     """Say it, whatever else happened, if it is not proven that all outputs are off."""
     left = now.bench.safe()
     if left.proven:
         return
-    now.recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
     reason = "" if cause is None else f" ({type(cause).__name__}: {cause})"
-    now.recorder.finish(f"failed: outputs are UNKNOWN{reason}", now.result)
+    with suppress(RecordError):  # a full disk must not hide it
+        now.recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
+        now.recorder.finish(f"failed: outputs are UNKNOWN{reason}", now.result)
     raise SafetyError(
         f"{'' if cause is None else f'{cause}. '}Outputs are UNKNOWN after {command} ({left.detail}); switch "
         f"the instruments off by hand. The run is kept in {now.recorder.directory}"
     ) from cause
+
+
+def _transcript(description: BenchDescription, recorder: RunRecorder) -> Path | None:
+    section = description.content.smu
+    wanted = description.hardware and section is not None and section.transcript
+    return recorder.directory / TRANSCRIPT if wanted else None
 
 
 def configuration(path: Path, text: str) -> Configuration:

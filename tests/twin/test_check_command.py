@@ -124,6 +124,20 @@ def test_commands_that_energise_are_refused_before_anything_is_opened(tmp_path: 
         here.run("check")
 
 
+def test_what_experiments_cannot_work_with_is_found_before_they_start(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        text = here.bench.read_text(encoding="utf-8").replace(
+            "program_unselected: half", "program_unselected: third"
+        )
+        here.bench.write_text(text, encoding="utf-8")
+        transcript = tmp_path / "bytes.jsonl"
+        result = answer(here.run("check", "--json", "--transcript", transcript, code=1))
+        (failed,) = [one for one in result["findings"] if not one["passed"]]
+        assert failed["what"] == "levels"
+        assert "program_unselected is third, which needs 4 levels" in failed["detail"]
+        assert "*IDN?" in transcript.read_text(encoding="utf-8")
+
+
 def test_infer_asks_for_a_check_too(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text(
         "name: q\ndata: {source: iris}\nnetwork: {hidden: []}\ntraining: {epochs: 1}\n", encoding="utf-8"
