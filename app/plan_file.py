@@ -111,8 +111,8 @@ class PlanFile(Section):
     """A plan file."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    tiles: Literal["all"] | list[Annotated[int, Field(ge=0)]] = "all"
-    cells: Literal["all"] | RandomSection | list[_Cell] = "all"
+    tiles: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "all"
+    cells: Literal["all"] | RandomSection | Annotated[list[_Cell], Field(min_length=1)] = "all"
     polarities: Literal["both", "AP to P", "P to AP"] = "both"
     widths: Annotated[list[PositiveDuration], Field(min_length=1)] | WidthRange
     design: Annotated[GridSection | AdaptiveSection, Field(discriminator="kind")] = AdaptiveSection(

@@ -13,6 +13,8 @@ from .settings import CharacterizeSettings
 from .shots import Request, sorted_into_shots
 from .trial import RESET_FAILED, STAYED, SWITCHED, TrialTile
 
+_PROGRESS_SHOTS = 25
+"""Shots between two steps of the progress bar."""
 _RESET_TRIALS = 20
 """Trials after which a device most of whose resets fail is given up."""
 POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
@@ -118,7 +120,6 @@ class Campaign:
         """
         settings, number = self._settings, self._tile.crossbar.tile
         self._say(self.rule())
-        whole = len(self.cells) * len(settings.polarities) * settings.maximum
         block, interrupted = 0, False
         while not interrupted:
             active = self._active()
@@ -131,10 +132,11 @@ class Campaign:
                     if here and not interrupted:
                         self._row_block(row, polarity, block, here)
                     interrupted = interrupted or self._monitor.should_stop()
-                self._progress(whole)
+                self._progress()
             block += 1
             if self._watch is not None:
                 self._watch(self.live())
+        whole = self._whole
         self._monitor.progress(f"tile {number}", whole, whole)
         self._close(interrupted)
         return CampaignResult(
@@ -211,12 +213,15 @@ class Campaign:
                 *[design.reference] * sizes.reference,
                 *[control] * sizes.control,
             ]
-            device.sent += len(wanted[device.column])
         by_column = {device.column: device for device in devices}
         shots = sorted_into_shots(
             self._tile.crossbar.capabilities, row, wanted, self._settings.together, self._rng
         )
-        for shot in shots:
+        for number, shot in enumerate(shots):
+            if self._monitor.should_stop():
+                return
+            if number % _PROGRESS_SHOTS == 0:
+                self._progress()
             result = self._tile.shot(shot, polarity, block)
             cells = zip(
                 shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), result.outcomes.tolist(),
@@ -235,6 +240,7 @@ class Campaign:
         outcome: int,
         applied: float,
     ) -> None:
+        device.sent += 1
         if kind == "control":
             self._control_switched += outcome == SWITCHED
             self._controls += outcome <= STAYED
@@ -248,7 +254,11 @@ class Campaign:
         total[0] += outcome == SWITCHED
         total[1] += 1
 
-    def _progress(self, whole: int) -> None:
+    @property
+    def _whole(self) -> int:
+        return len(self.cells) * len(self._settings.polarities) * self._settings.maximum
+
+    def _progress(self) -> None:
         """Trials done, a device that is done counting as its maximum."""
         settings = self._settings
         done = sum(
@@ -257,7 +267,10 @@ class Campaign:
             for device in devices
         )
         self._monitor.progress(
-            f"tile {self._tile.crossbar.tile}", done, whole, f"{self._counts[0] + self._counts[1]} trials"
+            f"tile {self._tile.crossbar.tile}",
+            done,
+            self._whole,
+            f"{self._counts[0] + self._counts[1]} trials",
         )
 
     def _close(self, interrupted: bool) -> None:

@@ -18,8 +18,9 @@ from .shots import Integers, Shot, row_shot_pulse
 
 SWITCHED, STAYED, RESET_FAILED, NOT_READ = 0, 1, 2, 3
 """Outcomes of a trial, as records number them."""
-_LEAST_MARGIN = 0.2
-"""A resistance nearer to the threshold than this share of the way to either level tells no state."""
+_LEAST_MARGIN, _MOST_MARGIN = 0.2, 4.0
+"""Share of the way from the middle to either level within which, and beyond which, a resistance tells no state:
+between the levels, or far outside both, as of a broken junction."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class DeviceLevels:
             return np.asarray((np.log(resistance) - self.middle[row, columns]) / self.half[row, columns])
 
     def states(self, resistance: Floats, row: int, columns: Integers) -> States:
-        """States (cells,): 1 P, 0 AP, -1 where the margin is too small or no current was seen."""
+        """States (cells,): 1 P, 0 AP, -1 where the margin tells none or no current was seen."""
         margin = self.margin(resistance, row, columns)
-        clear = np.isfinite(margin) & (np.abs(margin) > _LEAST_MARGIN)
+        clear = (np.abs(margin) > _LEAST_MARGIN) & (np.abs(margin) < _MOST_MARGIN)  # False for NaN
         return np.where(clear, (margin < 0.0).astype(np.int8), UNREADABLE).astype(np.int8)
 
 
