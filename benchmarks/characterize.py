@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,17 @@ from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import read_bench_file, tile_views
+from mtjloop.protocols.switching.design import Device, Estimator, make_design
+from mtjloop.protocols.switching.fit import FitSettings, fit_device
+from mtjloop.protocols.switching.law import fitted_law
+from mtjloop.protocols.switching.likelihood import log_hazards
+from mtjloop.protocols.switching.settings import (
+    AdaptiveSettings,
+    BlockSettings,
+    CharacterizeSettings,
+    GridSettings,
+)
+from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
 
 Floats = NDArray[np.float64]
@@ -96,32 +108,88 @@ def accuracy() -> None:
         )
 
 
-def design() -> None:
-    """sigma(Delta) over all devices at equal numbers of pulses; pulses go with 1/sigma^2."""
-    common = "tiles: [1]\nwidths: [10 us, 100 us, 1 ms]\nprecision: none\nrecord: tally\n"
-    plans = {
-        "grid over the allowed voltages": "maximum: 876\nblock: {trials: 216, reference: 0, control: 3}\n"
-        "design: {kind: grid, voltages: {from: 100 mV, to: 600 mV, steps: 18}}\n",
-        "grid over P = 0.02 to 0.98": "maximum: 876\nblock: {trials: 216, reference: 0, control: 3}\n"
-        "design: {kind: grid, steps: 18}\n",
-        "adaptive": "maximum: 876\nblock: {trials: 40, reference: 3, control: 1}\n",
-        "adaptive, a third": "maximum: 292\nblock: {trials: 20, reference: 2, control: 1}\n",
-    }
-    sigmas: dict[str, float] = {}
-    for name, plan in plans.items():
-        errors = []
-        for seed in (200, 201, 202):
-            found, truth, _ = measured(bench_text(14, 24), f"name: design\n{common}{plan}", seed)
-            errors.append(column(found["rows"], "delta") - truth[:, 0])
-        error = np.concatenate(errors)
-        # Interquartile range, so that a few grids that missed a device do not decide.
-        sigmas[name] = float(stats.iqr(error) / 1.349)
-        print(f"{name}: sigma(Delta) {sigmas[name]:.2f} (root mean square {error.std():.2f})", flush=True)
-    best = sigmas["adaptive"]
-    for name in list(plans)[:2]:
-        print(
-            f"pulses of the {name} for the sigma of adaptive: {(sigmas[name] / best) ** 2:.1f} times as many"
+@dataclass(frozen=True)
+class Drawn:
+    """Trials drawn from the law itself, as `fit` takes them."""
+
+    voltage: float
+    width: float
+    switched: int
+    trials: int
+    block: int
+    tile: int = 0
+    row: int = 0
+    column: int = 0
+    polarity: int = 1
+    resistance: float = 1e4
+    time: float = 0.0
+
+    @property
+    def asked_voltage(self) -> float:
+        return self.voltage
+
+    @property
+    def asked_width(self) -> float:
+        return self.width
+
+
+def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> float:
+    """sigma(Delta) of devices of the default spread, by the designs and the fit that campaigns use.
+
+    Trials are drawn from the law without a crossbar, so that only the design differs.
+    """
+    rng = np.random.default_rng(seed)
+    law = fitted_law("fokker-planck")
+    # What the calibration of an array of such devices finds: P = 1/2 at 277 mV, and its slope.
+    curve = SwitchingCurve(-20.0, 71.0, 1000)
+    estimator = Estimator(settings.law, curve, 1e-4)
+    made = make_design(settings, estimator, 0.1, 0.6, 1e-3)
+    errors = []
+    for _ in range(devices):
+        delta, critical = (
+            45.0 * math.exp(0.077 * rng.standard_normal()),
+            0.55 * math.exp(0.044 * rng.standard_normal()),
         )
+        theta = np.array([math.log(delta), math.log(critical), math.log(settings.law.time_unit), 0.0])
+        device = Device(0, 0, estimator.start.copy())
+        counts: list[Drawn] = []
+        block = 0
+        while device.sent + made.trials <= settings.maximum:
+            asked: dict[tuple[float, float], int] = {}
+            for each in made.requests(device):
+                asked[each.voltage, each.width] = asked.get((each.voltage, each.width), 0) + 1
+            for (voltage, width), trials in asked.items():
+                eta = float(log_hazards(law, theta, np.array([voltage]), np.array([width]))[0])
+                switched = int(rng.binomial(trials, -math.expm1(-math.exp(min(eta, 50.0)))))
+                counts.append(Drawn(voltage, width, switched, trials, block))
+                for k in range(trials):
+                    device.add(voltage, width, voltage, k < switched)
+            device.sent += made.trials
+            block += 1
+        found = fit_device(counts, law, FitSettings(time_unit=settings.law.time_unit))
+        errors.append(math.exp(found.theta[0]) - delta)
+    # Interquartile range, so that a few grids that missed a device do not decide.
+    return float(stats.iqr(errors) / 1.349)
+
+
+def design() -> None:
+    """Pulses that grids need for the sigma(Delta) of adaptive campaigns: they go with 1/sigma^2."""
+    widths, pulses, devices = (1e-5, 1e-4, 1e-3), 880, 400
+    adaptive = CharacterizeSettings(
+        widths, design=AdaptiveSettings(), block=BlockSettings(40, 0, 0), maximum=pulses, precision=None
+    )
+    best = sigma_of_delta(adaptive, devices, 1)
+    print(f"adaptive: sigma(Delta) {best:.2f} with {pulses} pulses", flush=True)
+    for name, grid in (
+        ("grid over the allowed voltages, 0.1 to 0.6 V", GridSettings(tuple(np.linspace(0.1, 0.6, 22)))),
+        ("grid over 0.2 to 0.4 V", GridSettings(tuple(np.linspace(0.2, 0.4, 22)))),
+        ("grid over P = 0.02 to 0.98 of the array at each width", GridSettings((), 22)),
+    ):
+        block = BlockSettings(66, 0, 0)
+        sigma = sigma_of_delta(
+            CharacterizeSettings(widths, design=grid, block=block, maximum=pulses, precision=None), devices, 2
+        )
+        print(f"{name}: {sigma:.2f}, so {(sigma / best) ** 2:.1f} times as many pulses", flush=True)
 
 
 def drift() -> None:
