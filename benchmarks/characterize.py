@@ -3,6 +3,7 @@
     python benchmarks/characterize.py accuracy   errors and coverage, adaptive, at most 1,000 trials each
     python benchmarks/characterize.py design     pulses that designs need for one sigma(Delta)
     python benchmarks/characterize.py drift      devices flagged, drifting and steady
+    python benchmarks/characterize.py flags      the same on draws from the law, 100 runs of each kind
     python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
     python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
 
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import read_bench_file, tile_views
+from mtjloop.protocols.switching.checks import SIGNIFICANT
 from mtjloop.protocols.switching.design import Device, Estimator, make_design
 from mtjloop.protocols.switching.fit import FitSettings, fit_device
 from mtjloop.protocols.switching.law import fitted_law
@@ -214,6 +217,46 @@ def drift() -> None:
         )
 
 
+def flags() -> None:
+    """Runs of 50 blocks of 200 trials near P = 1/2, P moved by 0.04 (standard deviation), and steady ones."""
+    law, rng, blocks, each = fitted_law("fokker-planck"), np.random.default_rng(5), 50, 50
+    theta = np.array([math.log(45.0), math.log(0.55), math.log(1.9e-9), 0.0])
+    points = [(0.2698, 1e-4), (0.2755, 1e-4), (0.2415, 1e-3), (0.2466, 1e-3)]
+    volts, widths = (np.array(values) for values in zip(*points, strict=True))
+    p = -np.expm1(-np.exp(log_hazards(law, theta, volts, widths)))
+    kinds: dict[str, Callable[[], Floats]] = {
+        "steady": lambda: np.zeros(blocks),
+        "scatter from block to block": lambda: 0.04 * rng.standard_normal(blocks),
+        "a random walk of that size": lambda: _walk(rng, blocks),
+        "one slow swing of that size": lambda: (
+            0.04 * math.sqrt(2.0) * np.cos(np.linspace(0, math.pi, blocks))
+        ),
+    }
+    print("P of the points:", np.round(p, 2))
+    for name, make in kinds.items():
+        found = {"overdispersion": 0, "drift": 0, "flagged": 0}
+        for _ in range(100):
+            moves = make()
+            counts = [
+                Drawn(
+                    voltage, width, int(rng.binomial(each, float(np.clip(p[k] + moves[block], 0, 1)))), each,
+                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()), time=float(block),
+                )
+                for block in range(blocks)
+                for k, (voltage, width) in enumerate(points)
+            ]  # fmt: skip
+            checks = fit_device(counts, law, FitSettings(time_unit=1.9e-9)).checks
+            found["overdispersion"] += checks.overdispersion_p < SIGNIFICANT
+            found["drift"] += checks.drift_p < SIGNIFICANT
+            found["flagged"] += checks.flagged
+        print(f"{name}: {found['flagged']} of 100 flagged ({found})", flush=True)
+
+
+def _walk(rng: np.random.Generator, blocks: int) -> Floats:
+    steps = np.cumsum(rng.standard_normal(blocks))
+    return np.asarray(0.04 * (steps - steps.mean()) / steps.std())
+
+
 def loop() -> None:
     """Measure a whole die, fit it, and rehearse the Wine example on the fitted and on the true die."""
     plan = "name: loop\nwidths: [10 us, 100 us, 1 ms]\nmaximum: 500\nprecision: none\nrecord: tally\n"
@@ -295,6 +338,13 @@ def query() -> None:
 
 
 if __name__ == "__main__":
-    chosen = {"accuracy": accuracy, "design": design, "drift": drift, "loop": loop, "query": query}
+    chosen = {
+        "accuracy": accuracy,
+        "design": design,
+        "drift": drift,
+        "flags": flags,
+        "loop": loop,
+        "query": query,
+    }
     for each in sys.argv[1:] or list(chosen):
         chosen[each]()
