@@ -1,12 +1,12 @@
 """A command at work: an open bench, a run that records it, a terminal that shows it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
-from ..errors import SafetyError, StoppedError
+from ..errors import RecordError, SafetyError, StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
 from .clearance import clearance
@@ -14,6 +14,8 @@ from .console import ConsoleMonitor, error_console
 
 BENCH, EXPERIMENT = "bench", "experiment"
 """Roles under which a run keeps its configuration files."""
+TRANSCRIPT = "transcript.jsonl"
+"""Every byte to and from the instruments, in the run directory, if the bench file asks for it."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ def session(
     Raises:
         NotArmedError: see `clearance`; nothing was opened and no run was begun. Or other instruments answer
             than those that were checked.
-        SafetyError: the command is done, but it is not proven that all outputs are off.
+        SafetyError: it is not proven that all outputs are off; from what ended the command, if anything did.
     """
     cleared = clearance(description, runs, arm)
     monitor = ConsoleMonitor(error_console())
@@ -80,29 +82,45 @@ def session(
         wiring_hash=None if cleared is None else cleared.hash,
     )
     with recorder, monitor.watching():
-        with open_bench(description, seed) as bench:
-            if cleared is not None:
-                bench.arm(cleared)
-            now = Session(bench, recorder, monitor)
-            try:
-                yield now
-            except StoppedError:
+        bench = open_bench(description, seed, _transcript(description, recorder))
+        now = Session(bench, recorder, monitor)
+        try:
+            with bench:
+                try:
+                    if cleared is not None:
+                        bench.arm(cleared)
+                    yield now
+                finally:
+                    monitor.leave()
+        except BaseException as error:
+            _refuse_unknown(now, command, error)
+            if isinstance(error, StoppedError):
                 now.interrupted = True
-                monitor.leave()
-                bench.safe()
                 recorder.finish("interrupted", now.result)
-                raise
-            finally:
-                monitor.leave()
-        left = bench.safe()
-        if not left.proven:
-            recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
-            recorder.finish("failed: outputs are UNKNOWN", now.result)
-            raise SafetyError(
-                f"outputs are UNKNOWN after {command} ({left.detail}); switch the instruments off by hand. "
-                f"The run is kept in {recorder.directory}"
-            )
+            raise
+        _refuse_unknown(now, command, None)
         recorder.finish("interrupted" if now.interrupted else "completed", now.result)
+
+
+def _refuse_unknown(now: Session, command: str, cause: BaseException | None) -> None:
+    """Say it, whatever else happened, if it is not proven that all outputs are off."""
+    left = now.bench.safe()
+    if left.proven:
+        return
+    reason = "" if cause is None else f" ({type(cause).__name__}: {cause})"
+    with suppress(RecordError):  # a full disk must not hide it
+        now.recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
+        now.recorder.finish(f"failed: outputs are UNKNOWN{reason}", now.result)
+    raise SafetyError(
+        f"{'' if cause is None else f'{cause}. '}Outputs are UNKNOWN after {command} ({left.detail}); switch "
+        f"the instruments off by hand. The run is kept in {now.recorder.directory}"
+    ) from cause
+
+
+def _transcript(description: BenchDescription, recorder: RunRecorder) -> Path | None:
+    section = description.content.smu
+    wanted = description.hardware and section is not None and section.transcript
+    return recorder.directory / TRANSCRIPT if wanted else None
 
 
 def configuration(path: Path, text: str) -> Configuration:

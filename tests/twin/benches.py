@@ -21,7 +21,7 @@ smu:
     - {rows: [matrix.1.1-6], columns: [matrix.2.1-5]}
 """
 DIE = "simulated:\n  die: {tiles: [{rows: 6, columns: 5}]}\n  wires: {driver: 5 ohm, sense: 5 ohm}\n"
-EXTRA = "operation: {pulse_width: 200 us}\n"
+EXTRA = "operation: {pulse_width: 200 us, program_unselected: half}\n"
 
 
 def bench_text(model: str = "keithley-2600b", *, backend: str = "smu", die: str = DIE) -> str:

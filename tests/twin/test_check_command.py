@@ -1,5 +1,6 @@
 """`mtjloop check` and --arm through the twin: what is refused before anything opens, and what is found."""
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,20 @@ def test_commands_that_energise_are_refused_before_anything_is_opened(tmp_path: 
         assert "did not pass" in refused("--arm")
         assert here.served.bench.timeline.now == began
         here.run("check")
+
+
+def test_what_experiments_cannot_work_with_is_found_before_they_start(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        text = here.bench.read_text(encoding="utf-8").replace(
+            "program_unselected: half", "program_unselected: third"
+        )
+        here.bench.write_text(text, encoding="utf-8")
+        transcript = tmp_path / "bytes.jsonl"
+        result = answer(here.run("check", "--json", "--transcript", transcript, code=1))
+        (failed,) = [one for one in result["findings"] if not one["passed"]]
+        assert failed["what"] == "levels"
+        assert "program_unselected is third, which needs 4 levels" in failed["detail"]
+        assert "*IDN?" in transcript.read_text(encoding="utf-8")
 
 
 def test_infer_asks_for_a_check_too(tmp_path: Path) -> None:
@@ -263,6 +278,27 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], words: str) ->
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyvisa-py leaks a socket
+def test_a_source_that_dies_while_it_runs_is_said_to_be_unknown(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        here.run("check")
+        bench = here.served.bench
+        original = bench.set_relays
+
+        def dying(*arguments: Any, **options: Any) -> Any:
+            here.served.endpoints["smu"].arm("process-death")
+            bench.set_relays = original  # type: ignore[method-assign]
+            return original(*arguments, **options)
+
+        bench.set_relays = dying  # type: ignore[method-assign]
+        done = here.run("program", "checkerboard", "--arm", code=1)
+        assert "UNKNOWN" in done.stderr
+        (run_dir,) = [one for one in here.runs.iterdir() if one.name != "checks"]
+        reason = read_manifest(run_dir).stop_reason
+        assert reason.startswith("failed")
+    gc.collect()
+
+
 def test_a_damaged_check_is_named(tmp_path: Path) -> None:
     with place(tmp_path) as here:
         report = Path(answer(here.run("check", "--json"))["report"])
@@ -274,3 +310,15 @@ def test_only_a_twin_on_this_machine_may_be_called_emulated(tmp_path: Path) -> N
     bench = tmp_path / "bench.yaml"
     bench.write_text(bench_text().replace("visa_library", "emulated: true\n  visa_library"), encoding="utf-8")
     assert "a twin is on 127.0.0.1" in run("check", bench, "--runs", tmp_path, code=2).stderr
+
+
+def test_every_byte_is_kept_with_the_run_where_the_bench_file_asks_for_it(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        text = here.bench.read_text(encoding="utf-8")
+        here.bench.write_text(text.replace("smu:\n", "smu:\n  transcript: true\n", 1), encoding="utf-8")
+        here.run("check")
+        mapped = answer(here.run("map", "--arm", "--json"))
+        kept = (Path(mapped["run_dir"]) / "transcript.jsonl").read_text(encoding="utf-8").splitlines()
+        sent = [entry["sent"] for entry in map(json.loads, kept) if "sent" in entry]
+        assert "*IDN?\n" in sent
+        assert any(message.startswith("mtjloop_routed_reads(node[2].channel") for message in sent)

@@ -175,6 +175,35 @@ def test_a_level_left_on_hops_back() -> None:
     assert stats.binomtest(flips[1], 600, 0.5).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("hopping", [BackHopping(), BackHopping(voltage_up=0.1, voltage_down=0.1)])
+@pytest.mark.parametrize("state", [0, 1])
+def test_a_weak_level_disturbs_with_the_probability_of_the_law(state: int, hopping: BackHopping) -> None:
+    """Holds that rarely flip anything, drawn by thinning; half of those that hop stay switched."""
+    volts, holds = 0.2 if state == 0 else -0.2, 2000
+    array = draw_array(30, 20, die=Die(spread=ALIKE.spread, back_hopping=hopping), wires=IDEAL, seed=9)
+    start = np.full((30, 20), state, dtype=np.int8)
+    array.set_state(start)
+    rows, columns = np.full(30, volts / 2), np.full(20, -volts / 2)
+    junction, duration = Junction(), 1e-3
+    p = float(
+        switching_probability(
+            abs(volts) / junction.critical_voltage_up, duration / junction.time_unit, junction.delta
+        )
+    )
+    duration *= 4e-4 / p
+    p = 4e-4 * (1.0 if hopping == BackHopping() else 0.5)
+    cells = array.array.cells
+    assert array._bounds.sums(abs(volts), duration, cells, start)[-1] < 0.5
+    flips = 0
+    for _ in range(holds):
+        found = array.hold(rows, columns, duration)
+        flips += found
+        if found:
+            assert int((array.state != start).sum()) == found
+            array.set_state(start)
+    assert stats.binomtest(flips, 600 * holds, p).pvalue > 1e-3
+
+
 def test_a_level_left_on_breaks_a_junction_which_then_conducts_as_a_short() -> None:
     """1.3 V: a life of 19 us. 0.1 ms of it, as ten holds or as one, is enough for any limit drawn here."""
     die = Die(spread=ALIKE.spread, breakdown=Breakdown(shape=20.0))

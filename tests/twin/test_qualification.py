@@ -121,8 +121,8 @@ def test_a_relay_that_does_not_exist_is_named() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
-        ("pulse_width: 200 us}", "pulse_width: 20 us}", "pulse width, tile 0"),
-        ("pulse_width: 200 us}", "pulse_width: 200 us, read_voltage: 100 uV}", "read voltage, tile 0"),
+        ("pulse_width: 200 us,", "pulse_width: 20 us,", "pulse width, tile 0"),
+        ("pulse_width: 200 us,", "pulse_width: 200 us, read_voltage: 100 uV,", "read voltage, tile 0"),
         ('visa_library: "@py"', 'visa_library: "@py"\n  voltage_range: 100 mV', "amplitude, tile 0"),
     ],
 )
