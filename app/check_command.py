@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..drivers.bench import BenchDescription, read_bench_file
+from ..drivers.contract import Capabilities
 from ..drivers.qualification import PassiveCheck, check_passively
 from ..protocols.electrical import Bounds, ElectricalCheck, Verdict, check_electrically
 from ..protocols.recorded import RecordedCrossbar
@@ -43,6 +44,7 @@ def check_bench(
     bounds: Bounds,
     seed: int,
     runs: Path,
+    transcript: Path | None = None,
 ) -> tuple[dict[str, Any], list[tuple[int, ElectricalCheck]]]:
     """Check a bench; the passive check is kept beside the runs, the electrical one in a run of its own.
 
@@ -54,13 +56,20 @@ def check_bench(
         bounds: of shorts and opens.
         seed: of the die, where the bench file leaves it open.
         runs: directory of all runs.
+        transcript: file for every byte to and from instruments in the passive check; None keeps none.
 
     Returns:
         The result as JSON goes, and the electrical checks with the numbers of their tiles.
     """
     bench = read_bench_file(bench_path)
     chosen = chosen_tiles(bench, tile)
-    passive = check_passively(bench)
+    read, pulse = operation_settings(bench.content)
+
+    def suits(able: Capabilities) -> None:
+        read.check(able)
+        pulse.check(able)
+
+    passive = check_passively(bench, transcript, suits)
     result = _passive_result(bench, passive)
     result["report"] = str(store_check(runs, result))
     result |= {"electrical": None, "interrupted": False}

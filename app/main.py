@@ -152,6 +152,9 @@ def check(
     plot: Annotated[
         Path | None, typer.Option(help="With --arm: draw a heat map into a .png, .svg or .pdf.")
     ] = None,
+    transcript: Annotated[
+        Path | None, typer.Option(help="Keep every byte to and from the instruments, for a bug report.")
+    ] = None,
     seed: Seed = 0,
     runs: Runs = _RUNS,
     as_json: AsJson = False,
@@ -169,7 +172,14 @@ def check(
 
             check_plot_name(plot)
         result, tiles = check_bench(
-            bench, arm=arm, switch=switch, tile=tile, bounds=bounds, seed=seed, runs=runs
+            bench,
+            arm=arm,
+            switch=switch,
+            tile=tile,
+            bounds=bounds,
+            seed=seed,
+            runs=runs,
+            transcript=transcript,
         )
         if plot is not None and tiles:
             from .check_figure import draw_check

@@ -93,7 +93,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
             }
             for number, ((inputs, outputs), one) in enumerate(zip(sizes, costs, strict=True))
         ],
-        "epoch": _epoch(costs, len(split.train_x), settings),
+        **_durations(costs, len(split.train_x), settings),
         "sizes": _against_size(bench, read, pulse, settings, seed),
     }
 
@@ -125,11 +125,13 @@ def _rehearsed(
     return [{kind: Cost.mean(found) for kind, found in one.items()} for one in spent]
 
 
-def _epoch(costs: Sequence[Costs], samples: int, settings: TrainingSettings) -> dict[str, float]:
-    """Bench time of one pass over the training part and of what closes it.
+def _durations(
+    costs: Sequence[Costs], samples: int, settings: TrainingSettings
+) -> dict[str, dict[str, float]]:
+    """Bench time of one epoch (a pass over the training part and what closes it) and of all.
 
     At least: no sample violates the margin, so nothing is pulsed. At most: every sample does, and every
-    update has all its sign phases.
+    update has all its sign phases. Digital parts trained alone take as many passes again, without pulses.
     """
     forward, backward, update, mapping = (
         sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "update", "map")
@@ -137,9 +139,17 @@ def _epoch(costs: Sequence[Costs], samples: int, settings: TrainingSettings) -> 
     factors = samples if settings.schedule == "per-sample" else samples / settings.period * settings.rank
     audits = factors / settings.audit_every if settings.audit_every else 0.0
     closing = samples * forward + (mapping if settings.pocket else 0.0)
+    reading, teaching = samples * forward, samples * backward
+    least = reading + closing
+    most = reading + teaching + factors * update + 2 * audits * mapping + closing
+    alone = settings.epochs if settings.digital_alone else 0
     return {
-        "at_least_s": samples * forward + closing,
-        "at_most_s": samples * (forward + backward) + factors * update + 2 * audits * mapping + closing,
+        "epoch": {"at_least_s": least, "at_most_s": most},
+        "training": {
+            "epochs": settings.epochs,
+            "at_least_s": settings.epochs * least + alone * reading,
+            "at_most_s": settings.epochs * most + alone * (reading + teaching),
+        },
     }
 
 
@@ -182,6 +192,12 @@ def print_plan(result: Mapping[str, object]) -> None:
         console.print(
             f"one epoch of {samples} samples and its evaluation: {duration(epoch['at_least_s'])} if no "
             f"sample needs teaching, at most {duration(epoch['at_most_s'])} if all do"
+        )
+    training = result["training"]
+    if isinstance(training, Mapping):
+        console.print(
+            f"{training['epochs']} epochs, the digital parts alone included if asked for, calibration not: "
+            f"{duration(training['at_least_s'])} to {duration(training['at_most_s'])}"
         )
     console.print("update: at most, with all sign phases. Nothing was opened.")
     sizes = result["sizes"]

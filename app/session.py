@@ -1,12 +1,12 @@
 """A command at work: an open bench, a run that records it, a terminal that shows it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
-from ..errors import SafetyError, StoppedError
+from ..errors import RecordError, SafetyError, StoppedError
 from ..records.manifest import Configuration
 from ..records.run import Detail, RunRecorder
 from .clearance import clearance
@@ -14,6 +14,8 @@ from .console import ConsoleMonitor, error_console
 
 BENCH, EXPERIMENT = "bench", "experiment"
 """Roles under which a run keeps its configuration files."""
+TRANSCRIPT = "transcript.jsonl"
+"""Every byte to and from the instruments, in the run directory, if the bench file asks for it."""
 
 
 @dataclass
@@ -80,7 +82,7 @@ def session(
         wiring_hash=None if cleared is None else cleared.hash,
     )
     with recorder, monitor.watching():
-        bench = open_bench(description, seed)
+        bench = open_bench(description, seed, _transcript(description, recorder))
         now = Session(bench, recorder, monitor)
         try:
             with bench:
@@ -105,13 +107,20 @@ def _refuse_unknown(now: Session, command: str, cause: BaseException | None) -> 
     left = now.bench.safe()
     if left.proven:
         return
-    now.recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
     reason = "" if cause is None else f" ({type(cause).__name__}: {cause})"
-    now.recorder.finish(f"failed: outputs are UNKNOWN{reason}", now.result)
+    with suppress(RecordError):  # a full disk must not hide it
+        now.recorder.message("error", f"outputs are UNKNOWN: {left.detail}")
+        now.recorder.finish(f"failed: outputs are UNKNOWN{reason}", now.result)
     raise SafetyError(
         f"{'' if cause is None else f'{cause}. '}Outputs are UNKNOWN after {command} ({left.detail}); switch "
         f"the instruments off by hand. The run is kept in {now.recorder.directory}"
     ) from cause
+
+
+def _transcript(description: BenchDescription, recorder: RunRecorder) -> Path | None:
+    section = description.content.smu
+    wanted = description.hardware and section is not None and section.transcript
+    return recorder.directory / TRANSCRIPT if wanted else None
 
 
 def configuration(path: Path, text: str) -> Configuration:

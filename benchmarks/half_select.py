@@ -71,10 +71,14 @@ def compare(
 
 
 def main() -> None:
-    """Print one line a bias scheme; V is 0.8 of the nominal V_c0, for 50 ns at Delta 40."""
+    """Print one line a bias scheme, for 50 ns at Delta 40; V/3 also at a higher V, where there are flips."""
     pulses = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    full = 0.8 * Junction().critical_voltage_up
-    for name, level in (("V/2", full / 2), ("V/3", full / 3)):
+    critical = Junction().critical_voltage_up
+    for name, level in (
+        ("V/2", 0.8 * critical / 2),
+        ("V/3", 0.8 * critical / 3),
+        ("V/3", 1.1 * critical / 3),
+    ):
         found = compare(level, pulses)
         print(
             f"{name}: {pulses} pulses of {found.level:.3f} V, 50 ns, on 4,096 cells: {found.flips} flips, "

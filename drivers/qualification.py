@@ -4,12 +4,12 @@ Nothing is energised: outputs stay off from the first command to the last, and r
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import InstrumentError, MtjloopError
+from ..errors import ConfigurationError, InstrumentError, MtjloopError
 from ..instruments import Keithley707B, Keithley2600B, KeysightB2900
 from ..instruments.instrument import Instrument
 from .arming import Qualification, text_hash
@@ -84,12 +84,17 @@ class PassiveCheck:
         return self.qualification.passed
 
 
-def check_passively(description: BenchDescription, transcript: Path | None = None) -> PassiveCheck:
+def check_passively(
+    description: BenchDescription,
+    transcript: Path | None = None,
+    suits: Callable[[Capabilities], None] | None = None,
+) -> PassiveCheck:
     """Check a bench without energising anything. What is found on is switched off, and is a failure.
 
     Args:
         description: of the bench, from `read_bench_file`, which has checked the wiring already.
         transcript: file for every byte to and from instruments; None keeps none.
+        suits: raises ConfigurationError if experiments cannot work with a crossbar that can do so little.
 
     Returns:
         The check; an instrument that does not answer is a failed finding, not an error.
@@ -109,7 +114,7 @@ def check_passively(description: BenchDescription, transcript: Path | None = Non
             identities = dict(opened.identities)
             try:
                 instruments = tuple(_facts(name, one) for name, one in _each(opened))
-                findings += _look(description, opened, crossbars)
+                findings += _look(description, opened, crossbars, suits)
             finally:
                 opened.close()
     return PassiveCheck(
@@ -126,7 +131,10 @@ def check_passively(description: BenchDescription, transcript: Path | None = Non
 
 
 def _look(
-    description: BenchDescription, opened: SmuInstruments, crossbars: tuple[SmuCrossbar, ...]
+    description: BenchDescription,
+    opened: SmuInstruments,
+    crossbars: tuple[SmuCrossbar, ...],
+    suits: Callable[[Capabilities], None] | None,
 ) -> list[Finding]:
     """All findings of open instruments; what fails on the way is one too."""
     findings: list[Finding] = []
@@ -135,6 +143,8 @@ def _look(
             findings += _as_found(name, one)
         for tile, crossbar in enumerate(crossbars):
             findings += _operation(tile, description.content.operation, crossbar.capabilities)
+            if suits is not None:
+                findings.append(_suits(tile, suits, crossbar.capabilities))
         findings += _relays(description.wiring, opened)
         for name, one in _each(opened):
             left = one.make_safe()
@@ -196,6 +206,15 @@ def _operation(tile: int, operation: OperationSection, able: Capabilities) -> It
         f"operation.read_voltage is {operation.read_voltage:g} V; the bench gives {10 * step:g} V "
         f"(ten steps) to {able.voltage_range:g} V",
     )
+
+
+def _suits(tile: int, suits: Callable[[Capabilities], None], able: Capabilities) -> Finding:
+    try:
+        suits(able)
+    except ConfigurationError as error:
+        return Finding("levels", f"tile {tile}", False, str(error))
+    most = "any number of" if able.distinct_levels is None else str(able.distinct_levels)
+    return Finding("levels", f"tile {tile}", True, f"{most} levels besides 0 V at once in a pulse")
 
 
 def _relays(wiring: Wiring, opened: SmuInstruments) -> Iterator[Finding]:

@@ -70,6 +70,7 @@ class SmuSection(Section):
         relay_time: for relays to open, or to close, and settle; None takes that of the matrix.
         break_before_make: whether relays open before others close. Without, they move together in half of
             the time: lines meet for a moment, while all outputs are off.
+        transcript: whether every byte to and from the instruments is kept with a run, in `transcript.jsonl`.
         remote_sense: four wires to every channel instead of two.
         emulated: the instruments are those of a twin (`mtjloop twin` writes this), so no record calls them
             hardware. They must be on this machine.
@@ -89,6 +90,7 @@ class SmuSection(Section):
     repeat_gap: PositiveDuration = 100e-6
     relay_time: PositiveDuration | None = None
     break_before_make: bool = True
+    transcript: bool = False
     remote_sense: bool = False
     emulated: bool = False
 

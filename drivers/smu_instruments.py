@@ -106,25 +106,29 @@ class SmuInstruments:
 
         Relays open even if an output is not proven off: the die comes first.
         """
-        states = [_made_safe(name, one.make_safe) for name, one in self.sources.items()]
-        states += [_made_safe(name, one.make_safe) for name, one in self.matrices.items()]
-        self._release()
+        states = []
+        everything: dict[str, Source | SwitchMatrix] = {**self.sources, **self.matrices}
+        for name, one in everything.items():
+            states.append(_made_safe(name, one.make_safe))
+            self._release(name, one)
         proven = all(state.proven for state in states)
         self.closed = frozenset() if proven else None
         if not proven and self.doubt is None:
             self.doubt = "outputs or relays were not proven off"
         return SafeState(proven, "; ".join(state.detail for state in states))
 
-    def _release(self) -> None:
-        """Leave the TSP-Link to the source again, after the matrix was spoken to itself."""
-        if self.routed is None:
-            return
-        for name, matrix in self.matrices.items():
-            try:
-                if isinstance(matrix, TspInstrument):
-                    matrix.release()
-            except MtjloopError as error:
-                self.doubt = self.doubt or f"{name} could not be released: {error}"
+    def release(self) -> None:
+        """On a TSP-Link: let any instrument take the lead, whichever was spoken to last."""
+        for name, one in self.matrices.items():
+            self._release(name, one)
+
+    def _release(self, name: str, instrument: Source | SwitchMatrix) -> None:
+        """On a TSP-Link: let another instrument take the lead, which this one took by being spoken to."""
+        try:
+            if self.routed is not None and isinstance(instrument, TspInstrument):
+                instrument.release()
+        except MtjloopError as error:
+            self.doubt = self.doubt or f"{name} could not be released: {error}"
 
 
 def open_instruments(
@@ -156,6 +160,7 @@ def open_instruments(
 
     try:
         instruments = _attach(section, wiring, links, close)
+        instruments.release()
         state = instruments.safe()
         if not state.proven:
             raise ReadbackError(
@@ -163,7 +168,7 @@ def open_instruments(
                 "instruments off by hand and find the cause"
             )
         _set_connect_rule(instruments, section)
-        _join(instruments, wiring, links)
+        _join(instruments, section, wiring, links)
         for channel in wiring.channels:
             _source(instruments, channel).configure(channel.name, settings)
     except BaseException:
@@ -253,10 +258,13 @@ def _set_connect_rule(instruments: SmuInstruments, section: SmuSection) -> None:
             matrix.set_connect_rule("OFF")
 
 
-def _join(instruments: SmuInstruments, wiring: Wiring, links: Mapping[str, Link]) -> None:
+def _join(
+    instruments: SmuInstruments, section: SmuSection, wiring: Wiring, links: Mapping[str, Link]
+) -> None:
     if isinstance(instruments.routed, RoutedKeithley2600B):
-        (matrix,) = instruments.matrices
-        instruments.routed.join(wiring.tsp_link.index(matrix) + 1, links[matrix])
+        ((name, matrix),) = instruments.matrices.items()
+        slowest = matrix.operate_time if section.relay_time is None else 2.0 * section.relay_time
+        instruments.routed.join(wiring.tsp_link.index(name) + 1, links[name], slowest)
 
 
 def _source(instruments: SmuInstruments, channel: Channel) -> Source:

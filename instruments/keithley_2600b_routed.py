@@ -14,9 +14,6 @@ from .values import doubles, floats, in_range, number
 
 VERSION = "mtjloop routed 1"
 
-RELAY_TIME = 0.03
-"""Longest time of one change of relays, for timeouts only, s."""
-
 MOST_READS = 100
 """Most reads in one message. Unverified: the length of line that the instrument takes."""
 
@@ -96,13 +93,15 @@ class RoutedKeithley2600B(Keithley2600B):
     """
 
     _node = 0
+    _operate_time = 0.0
 
-    def join(self, node: int, matrix: Link) -> None:
+    def join(self, node: int, matrix: Link, operate_time: float) -> None:
         """Find the matrix on the link and load the script that switches its relays; nothing moves.
 
         Args:
             node: number of the matrix on the TSP-Link.
             matrix: a link of its own to the matrix, whose identity the node must have.
+            operate_time: longest time of one change of relays, s, waited for beside everything else.
 
         Raises:
             IdentityError: another instrument, or none, is at this node.
@@ -124,7 +123,7 @@ class RoutedKeithley2600B(Keithley2600B):
             )
         if self.ask("print(mtjloop_routed_version)", str) != VERSION:
             self.load_script(SCRIPT)
-        self._node = node
+        self._node, self._operate_time = node, operate_time
 
     def routed_pulse(self, points: Collection[str], train: PulseTrain) -> Readings:
         """Switch relays and give a train, in one round trip; see `RoutedSource.routed_pulse`."""
@@ -161,7 +160,7 @@ class RoutedKeithley2600B(Keithley2600B):
             f"{{{levels}}}, {{{driven}}}, {count}, {{{sensed}}}, {ways}, {number(settle)}, "
             f"{self._nplc(time)})"
         )
-        duration = count * ways * (4.0 * time + settle + RELAY_TIME + 0.01)
+        duration = count * ways * (4.0 * time + settle + self._operate_time + 0.01)
         block = 8 * count * ways if self._numbers == "real64" else 0
         lines, data = self.call([command], timeout=duration + self._link.timeout, block=block)
         self._refuse_relays(lines)

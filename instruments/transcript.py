@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from ..errors import RecordError
+
 
 class Transcript:
     """A transcript file: one JSON object a line, flushed at once, appended to if the file exists.
@@ -16,11 +18,17 @@ class Transcript:
     `t` (monotonic, s), `link` (resource name) and `sent`, `received` or `note`. Bytes are written as the
     characters of the same code (Latin-1), so `text.encode("latin-1")` gives them back exactly. Several
     links may share one transcript.
+
+    Raises:
+        RecordError: the file cannot be written.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._lock = threading.Lock()
-        self._file: TextIO = Path(path).open("a", encoding="utf-8", newline="\n")  # noqa: SIM115
+        try:
+            self._file: TextIO = Path(path).open("a", encoding="utf-8", newline="\n")  # noqa: SIM115
+        except OSError as error:
+            raise RecordError(f"{path}: no transcript can be written ({error}); name another file") from error
         self._line({"t": time.monotonic(), "utc": datetime.now(UTC).isoformat(), "note": "transcript opened"})
 
     def sent(self, link: str, data: bytes) -> None:

@@ -40,6 +40,8 @@ from .philox import PULSE_STREAM, Word, uniform_pair
 
 _REFINE, _JUMP = 2**30, 2**31
 """Where the indices of further bits and of jumps begin."""
+_AT_ONCE = 16
+"""Jumps drawn side by side."""
 _LOG_UNLIKELY = math.log1p(-LIKELY)
 
 
@@ -82,19 +84,25 @@ def thin(
     number."""
     n = state.shape[1]
     flips, cell, jump = 0, -1, 0
+    skips, accepts = np.empty(_AT_ONCE), np.empty(_AT_ONCE)
     while True:
-        skip, accept = uniform_pair(seed, PULSE_STREAM + 4 * tile, event, _JUMP + jump)
-        length = math.log(skip) / _LOG_UNLIKELY
+        if jump % _AT_ONCE == 0:
+            for k in range(np.uint64(_AT_ONCE)):
+                skips[k], accepts[k] = uniform_pair(
+                    seed, PULSE_STREAM + 4 * tile, event, np.uint64(_JUMP + jump) + k
+                )
+        accept = accepts[jump % _AT_ONCE]
+        length = math.log(skips[jump % _AT_ONCE]) / _LOG_UNLIKELY
         if length >= state.size - 1 - cell:
             return flips
         cell += 1 + int(length)
         jump += 1
         i, j = cell // n, cell % n
         before = state[i, j]
-        if not unlikely(before, lowest[cell], highest[cell], windows, cell):
-            continue
-        if accept * LIKELY < FAINT or not unlikely(before, lowest[cell], highest[cell], faint, cell):
-            p = pulse_probability(cells, dynamics, state[i, j], volts, edges, i, j)
+        if accept * LIKELY >= FAINT and unlikely(before, lowest[cell], highest[cell], faint, cell):
+            continue  # most candidates: P is below FAINT, and so below what it was drawn with
+        if unlikely(before, lowest[cell], highest[cell], windows, cell):
+            p = pulse_probability(cells, dynamics, before, volts, edges, i, j)
             if accept * LIKELY < p:
                 flipped[flips] = cell
                 flips += 1

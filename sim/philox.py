@@ -59,8 +59,8 @@ def philox_4x32(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> t
     return philox_round(x0, x1, x2, x3, k0, k1, 9)
 
 
-@kernel
-def uniform_pair(seed: Word, stream: int, event: int, index: int) -> tuple[float, float]:
+@inlined_kernel
+def uniform_pair(seed: Word, stream: int, event: int, index: int | Word) -> tuple[float, float]:
     """Two independent uniforms in (0, 1), 52 bits each, for `index` of `event` in `stream`.
 
     Args:

@@ -124,6 +124,20 @@ def test_commands_that_energise_are_refused_before_anything_is_opened(tmp_path: 
         here.run("check")
 
 
+def test_what_experiments_cannot_work_with_is_found_before_they_start(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        text = here.bench.read_text(encoding="utf-8").replace(
+            "program_unselected: half", "program_unselected: third"
+        )
+        here.bench.write_text(text, encoding="utf-8")
+        transcript = tmp_path / "bytes.jsonl"
+        result = answer(here.run("check", "--json", "--transcript", transcript, code=1))
+        (failed,) = [one for one in result["findings"] if not one["passed"]]
+        assert failed["what"] == "levels"
+        assert "program_unselected is third, which needs 4 levels" in failed["detail"]
+        assert "*IDN?" in transcript.read_text(encoding="utf-8")
+
+
 def test_infer_asks_for_a_check_too(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text(
         "name: q\ndata: {source: iris}\nnetwork: {hidden: []}\ntraining: {epochs: 1}\n", encoding="utf-8"
@@ -296,3 +310,15 @@ def test_only_a_twin_on_this_machine_may_be_called_emulated(tmp_path: Path) -> N
     bench = tmp_path / "bench.yaml"
     bench.write_text(bench_text().replace("visa_library", "emulated: true\n  visa_library"), encoding="utf-8")
     assert "a twin is on 127.0.0.1" in run("check", bench, "--runs", tmp_path, code=2).stderr
+
+
+def test_every_byte_is_kept_with_the_run_where_the_bench_file_asks_for_it(tmp_path: Path) -> None:
+    with place(tmp_path) as here:
+        text = here.bench.read_text(encoding="utf-8")
+        here.bench.write_text(text.replace("smu:\n", "smu:\n  transcript: true\n", 1), encoding="utf-8")
+        here.run("check")
+        mapped = answer(here.run("map", "--arm", "--json"))
+        kept = (Path(mapped["run_dir"]) / "transcript.jsonl").read_text(encoding="utf-8").splitlines()
+        sent = [entry["sent"] for entry in map(json.loads, kept) if "sent" in entry]
+        assert "*IDN?\n" in sent
+        assert any(message.startswith("mtjloop_routed_reads(node[2].channel") for message in sent)

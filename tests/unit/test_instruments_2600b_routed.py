@@ -38,7 +38,7 @@ class Bench:
         self.link.expect(("print(tsplink.state)", "online"))
         self.call(["print(node[2].model, node[2].serialno)"], "707B\t1234567")
         self.link.expect(("print(mtjloop_routed_version)", VERSION))
-        self.smu.join(2, ScriptedLink(MATRIX))
+        self.smu.join(2, ScriptedLink(MATRIX), 0.03)
         for smu in ("smua", "smub"):
             setup = [line.replace("smua", smu).replace("nplc = 0.001", "nplc = 0.05") for line in SETUP]
             self.call(setup, READ_BACK)
@@ -68,14 +68,14 @@ def test_joining_finds_the_matrix_and_loads_the_script(bench: Bench) -> None:
     bench.call(["print(node[2].model, node[2].serialno)"], "707B\t1234567")
     bench.link.expect(("print(mtjloop_routed_version)", "nil"))
     bench.call(LOAD)
-    bench.smu.join(2, ScriptedLink(MATRIX))
+    bench.smu.join(2, ScriptedLink(MATRIX), 0.03)
 
 
 def test_another_instrument_at_the_node_is_refused(bench: Bench) -> None:
     bench.link.expect(("print(tsplink.state)", "online"))
     bench.call(["print(node[2].model, node[2].serialno)"], "707B\t7654321")
     with pytest.raises(IdentityError, match=r"is 707B 7654321, and scripted is .*1234567"):
-        bench.smu.join(2, ScriptedLink(MATRIX))
+        bench.smu.join(2, ScriptedLink(MATRIX), 0.03)
 
 
 def test_a_node_that_does_not_answer_is_refused(bench: Bench) -> None:
@@ -86,7 +86,7 @@ def test_a_node_that_does_not_answer_is_refused(bench: Bench) -> None:
         ("print(errorqueue.next())", "1.21200e+03\tInvalid node ID\t2.00000e+01\t1.00000e+00"),
     )
     with pytest.raises(IdentityError, match="nothing answers as node 2"):
-        bench.smu.join(2, ScriptedLink(MATRIX))
+        bench.smu.join(2, ScriptedLink(MATRIX), 0.03)
 
 
 def test_relays_and_pulse_are_one_call(bench: Bench) -> None:

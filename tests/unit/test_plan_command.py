@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from mtjloop.app.main import app
 from mtjloop.app.plan_command import plan
+from mtjloop.drivers.bench import read_bench_file
 from mtjloop.errors import ConfigurationError
 
 WINE = Path(__file__).parents[2] / "examples" / "wine"
+LAB = WINE / "bench-2600b-707b.yaml"
 RUN = CliRunner()
 
 
@@ -21,7 +23,7 @@ def planned(bench: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lab() -> dict[str, Any]:
-    return planned(WINE / "bench-2600b-707b.yaml")
+    return planned(LAB)
 
 
 def test_every_operation_of_every_layer_is_costed(lab: dict[str, Any]) -> None:
@@ -34,7 +36,10 @@ def test_every_operation_of_every_layer_is_costed(lab: dict[str, Any]) -> None:
     assert last["backward"]["steps"] == 6 * last["backward"]["reads"]
     assert first["forward"]["round_trips"] == {"smu": 1.0}
     # A step moves relays (open, close), settles and measures.
-    assert first["forward"]["seconds"] / first["forward"]["steps"] == pytest.approx(0.03 + 2e-3, rel=0.02)
+    section = read_bench_file(LAB).content.smu
+    assert section is not None
+    step = 0.03 + section.settle + section.integration
+    assert first["forward"]["seconds"] / first["forward"]["steps"] == pytest.approx(step, rel=0.02)
     assert first["update"]["pulses"] == 4
     assert first["update"]["round_trips"] == {"smu": 4.0}
 
@@ -51,6 +56,8 @@ def test_an_epoch_lies_between_nothing_and_everything_to_teach(lab: dict[str, An
     forward = sum(layer["forward"]["seconds"] for layer in lab["layers"])
     assert lab["epoch"]["at_least_s"] > 2 * lab["samples"] * forward
     assert lab["epoch"]["at_most_s"] > lab["epoch"]["at_least_s"]
+    assert lab["training"]["epochs"] == 200
+    assert lab["training"]["at_most_s"] > 200 * lab["epoch"]["at_most_s"]  # digital parts alone come on top
 
 
 def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
@@ -61,7 +68,7 @@ def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
 
 
 def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
-    text = (WINE / "bench-2600b-707b.yaml").read_text(encoding="utf-8")
+    text = (LAB).read_text(encoding="utf-8")
     bench = tmp_path / "bench.yaml"
     bench.write_text(text.replace("B: smu.b, ", ""), encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"smu\.tiles\.0: rows cannot be driven and columns sensed"):
@@ -72,7 +79,7 @@ def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_tables_or_one_json_object() -> None:
-    arguments = ["plan", str(WINE / "bench-2600b-707b.yaml"), str(WINE / "experiment.yaml")]
+    arguments = ["plan", str(LAB), str(WINE / "experiment.yaml")]
     shown = RUN.invoke(app, arguments)
     assert shown.exit_code == 0
     assert "time against the size of a layer" in shown.stdout

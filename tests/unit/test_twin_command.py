@@ -14,7 +14,7 @@ import pyvisa
 import yaml
 from pyvisa.resources import MessageBasedResource
 
-from mtjloop.app.twin_command import parse_fault, pointed_to
+from mtjloop.app.twin_command import parse_fault, pointed_to, run_twin
 from mtjloop.drivers.bench import read_bench_file
 from mtjloop.drivers.emulated import serve_bench
 from mtjloop.errors import ConfigurationError
@@ -180,6 +180,12 @@ def test_a_bench_without_instruments_has_no_twin(place: Path) -> None:
     process = start(place)
     assert "smu: this key is missing; a twin needs" in process.communicate(timeout=60)[1]
     assert process.returncode == 2
+
+
+def test_without_the_extra_it_says_what_to_install(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lupa.lua51", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'mtjloop\[twin\]'"):
+        run_twin(place / "bench.yaml")
 
 
 def test_a_port_may_be_chosen_and_one_that_is_taken_is_named(place: Path) -> None:
