@@ -74,6 +74,8 @@ def test_init_then_everything(place: Path) -> None:
     again = mtjloop(place, "init", "new", code=2)
     assert "exists already" in again.stderr
     mtjloop(place, "init", "new", "--force")
+    planned = answer(mtjloop(place, "init", "planned", "--plan", "--json"))["written"]
+    assert [Path(one).name for one in planned] == ["bench.yaml", "experiment.yaml", "plan.yaml"]
     mapped = answer(mtjloop(place, "map", "new/bench.yaml", "--json", "--seed", "4"))
     assert [(tile["rows"], tile["columns"]) for tile in mapped["tiles"]] == [(14, 24), (6, 12)]
 
