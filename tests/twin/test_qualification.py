@@ -229,13 +229,15 @@ def test_a_check_of_another_file_or_of_other_instruments_does_not_arm() -> None:
 
 @pytest.mark.parametrize("fault", ["process-death", "drop", "garbage"])
 def test_a_link_that_fails_while_it_runs_closes_every_crossbar(fault: str) -> None:
-    text = bench_text().replace("resource:", "timeout: 1 s, resource:", 1)
+    text = bench_text().replace("resource:", "timeout: 30 s, resource:", 1)
     with served_bench() as (served, _):
         description = pointed(text, served)
         check = check_passively(description)
         with open_bench(description) as bench:
             bench.arm(check.qualification)
             served.endpoints["smu"].arm(fault)  # type: ignore[arg-type]
+            instruments = bench.crossbars[0]._crossbar._instruments  # type: ignore[attr-defined]
+            instruments.sources["smu"].link._timeout = 2.0
             with pytest.raises(MtjloopError):
                 bench.crossbars[0].apply(Pulse(np.full(6, 0.2), np.zeros(5), 2e-4))
             assert bench.state == ("UNKNOWN" if fault == "process-death" else "FAULT")

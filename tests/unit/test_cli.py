@@ -122,6 +122,24 @@ def test_seeds_decide_the_states(place: Path) -> None:
     assert states("1") == states("1") != states("2")
 
 
+def test_a_bench_of_two_levels_trains_and_infers_and_refuses_a_scheme_of_four(place: Path) -> None:
+    limited = BENCH + "  electronics: {distinct_levels: 2, read_levels: 1}\n"
+    (place / "bench.yaml").write_text(limited, encoding="utf-8")
+    refused = mtjloop(place, "train", "bench.yaml", "quick.yaml", code=2)
+    assert "operation.program_unselected is third" in refused.stderr
+    assert "write half" in refused.stderr
+    half = limited + "operation: {program_unselected: half}\n"
+    (place / "bench.yaml").write_text(half, encoding="utf-8")
+    trained = answer(mtjloop(place, "train", "bench.yaml", "quick.yaml", "--json"))
+    again = answer(mtjloop(place, "infer", trained["run_dir"], "--json"))
+    assert again["failed_cells"] == 0
+    assert again["test_accuracy"] == pytest.approx(trained["test_accuracy"], abs=0.1)
+    analog = half.replace("half}", "half, read_encoding: analog}")
+    (place / "bench.yaml").write_text(analog, encoding="utf-8")
+    refused = mtjloop(place, "train", "bench.yaml", "quick.yaml", code=2)
+    assert "read_encoding: auto" in refused.stderr
+
+
 def test_program_then_map_on_a_chip_with_memory(place: Path) -> None:
     (place / "bench.yaml").write_text(BENCH + "  memory: chip.npz\n", encoding="utf-8")
     report = answer(mtjloop(place, "program", "bench.yaml", "checkerboard", "--tile", "1", "--json"))
