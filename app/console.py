@@ -4,11 +4,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 _PLAIN_INTERVAL = 10.0
@@ -16,6 +16,18 @@ _STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
 """Ctrl-C, a polite kill, a closed terminal (POSIX), Ctrl-Break (Windows)."""
+
+
+class _ProgressBelowTable(Progress):
+    """Progress bars with something above them that changes too."""
+
+    above: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What stands above, then the bars."""
+        if self.above is not None:
+            yield self.above
+        yield from super().get_renderables()
 
 
 class ConsoleMonitor:
@@ -27,7 +39,7 @@ class ConsoleMonitor:
         self._leaving = False
         self._tasks: dict[str, TaskID] = {}
         self._said = time.monotonic()
-        self._progress = Progress(
+        self._progress = _ProgressBelowTable(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -51,6 +63,10 @@ class ConsoleMonitor:
             self._progress.update(self._tasks[task], completed=done, total=total, detail=detail)
         else:
             self._progress.update(self._tasks[task], completed=done, total=total)
+
+    def show(self, above: RenderableType) -> None:
+        """Show this above the bars, in place of what was shown there before; nothing without a terminal."""
+        self._progress.above = above
 
     def should_stop(self) -> bool:
         """Whether a stop signal came."""

@@ -11,7 +11,7 @@ from ..drivers.quantities import Fraction
 from ..drivers.yaml_file import Section, parse_yaml, read_text
 from ..protocols.data import BUILT_IN, Split, load_data, split_data
 from ..protocols.settings import PulseSettings, ReadSettings
-from ..protocols.training.settings import CoincidenceSettings, TrainingSettings
+from ..protocols.training.settings import CoincidenceSettings, FeedbackSettings, TrainingSettings
 
 _NotNegative = Annotated[float, Field(ge=0, strict=False)]
 _Positive = Annotated[float, Field(gt=0, strict=False)]
@@ -42,6 +42,15 @@ class EncodingSection(Section):
     slots: Annotated[int, Field(ge=1, le=1000)] = CoincidenceSettings.slots
 
 
+class FeedbackSection(Section):
+    """Reference cells measured again now and then."""
+
+    every: Annotated[int, Field(ge=1)] = FeedbackSettings.every
+    cells: Annotated[int, Field(ge=1, le=4096)] = FeedbackSettings.cells
+    trials: Annotated[int, Field(ge=1, le=100_000)] = FeedbackSettings.trials
+    gain: Annotated[float, Field(gt=0, le=1, strict=False)] = FeedbackSettings.gain
+
+
 class TrainingSection(Section):
     """How to train; the words are those of docs/training.md."""
 
@@ -60,6 +69,7 @@ class TrainingSection(Section):
     encoding: EncodingSection = EncodingSection()
     pocket: bool = TrainingSettings.pocket
     audit_every: Annotated[int, Field(ge=0)] = TrainingSettings.audit_every
+    feedback: FeedbackSection | None = None
     digital_alone: bool = TrainingSettings.digital_alone
 
 
@@ -95,11 +105,12 @@ class ExperimentDescription:
     def training_settings(self) -> TrainingSettings:
         """Settings for the trainer."""
         values = dict(self.content.training)
-        encoding = values.pop("encoding")
+        encoding, feedback = values.pop("encoding"), values.pop("feedback")
         return TrainingSettings(
             hidden=tuple(self.content.network.hidden),
             devices=self.content.network.devices,
             encoding=CoincidenceSettings(encoding.probability, encoding.slots),
+            feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),
             **values,
         )
 

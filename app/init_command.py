@@ -1,4 +1,4 @@
-"""`mtjloop init`: write a commented bench file and experiment file."""
+"""`mtjloop init`: write a commented bench file and experiment file, and a plan file if asked to."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,19 +6,21 @@ from pathlib import Path
 from ..errors import ConfigurationError
 
 _NAMES = ("bench.yaml", "experiment.yaml")
+_PLAN = "plan.yaml"
 
 
 def template(name: str) -> str:
-    """Text of a template shipped with the package: `bench.yaml` or `experiment.yaml`."""
+    """Text of a template shipped with the package: `bench.yaml`, `experiment.yaml` or `plan.yaml`."""
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
-def init(directory: Path, force: bool) -> list[Path]:
+def init(directory: Path, force: bool, plan: bool = False) -> list[Path]:
     """Write the files; nothing is overwritten unless forced.
 
     Args:
         directory: where to; made if absent.
         force: overwrite existing files.
+        plan: write a plan file for `mtjloop characterize` too.
 
     Returns:
         The paths written.
@@ -26,7 +28,7 @@ def init(directory: Path, force: bool) -> list[Path]:
     Raises:
         ConfigurationError: a file exists already, or cannot be written.
     """
-    paths = [directory / name for name in _NAMES]
+    paths = [directory / name for name in (*_NAMES, *((_PLAN,) if plan else ()))]
     existing = [str(path) for path in paths if path.exists()]
     if existing and not force:
         raise ConfigurationError(

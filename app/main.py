@@ -48,18 +48,21 @@ def init(
         Path, typer.Argument(help="Where to write bench.yaml and experiment.yaml.")
     ] = Path(),
     force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Also write plan.yaml for `characterize`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a commented bench file and experiment file."""
     with _errors():
         from .init_command import init as work
 
-        paths = work(directory, force)
+        paths = work(directory, force, plan)
         if as_json:
             _print_json({"written": [str(path) for path in paths]})
         else:
-            print(f"wrote {paths[0]} and {paths[1]}")
+            print("wrote " + ", ".join(str(path) for path in paths[:-1]) + f" and {paths[-1]}")
             print(f"next: mtjloop train {paths[0]} {paths[1]} --report")
+            if plan:
+                print(f"or: mtjloop characterize {paths[0]} {paths[2]}")
 
 
 @app.command()
@@ -276,6 +279,86 @@ def program(
 
 
 @app.command()
+def characterize(
+    bench: Bench,
+    plan: Annotated[Path, typer.Argument(help="Plan file (YAML); `mtjloop init --plan` writes one.")],
+    arm: Arm = False,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Measure switching probabilities of chosen cells, trial by trial."""
+    with _errors():
+        from .characterize_command import characterize as work
+        from .characterize_command import print_characterize
+
+        result = work(bench, plan, seed, runs, arm)
+        if as_json:
+            _print_json(result)
+        else:
+            print_characterize(result)
+        if result["interrupted"]:
+            raise typer.Exit(_INTERRUPTED)
+
+
+@app.command()
+def probabilities(
+    run: Annotated[
+        str,
+        typer.Argument(help="Run of `characterize` or `train`: directory, id, its beginning, or `last`."),
+    ] = "last",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show how often each device switched: k, n, P and its intervals by polarity, width and voltage."""
+    with _errors():
+        from .probabilities_command import print_csv, print_table, rows_of
+
+        directory, rows = rows_of(run, runs)
+        if as_json:
+            _print_json({"run_dir": str(directory), "points": rows})
+        elif as_csv:
+            print_csv(rows)
+        else:
+            print_table(directory, rows)
+
+
+@app.command()
+def fit(
+    run: Annotated[
+        str, typer.Argument(help="Run of `characterize` or `train`: directory, id, its beginning, or `last`.")
+    ] = "last",
+    law: Annotated[
+        str | None, typer.Option(help="fokker-planck, neel-brown-1 or neel-brown-2; default: of the plan.")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(help="tau_D or tau0, such as '1.9 ns'; default: of the plan or bench file.")
+    ] = None,
+    fit_time: Annotated[
+        bool, typer.Option("--fit-time", help="Fit the unit of time of each device.")
+    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Fit the other laws too.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Die file to write; default: fitted-die.yaml in the run.")
+    ] = None,
+    runs: Runs = _RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Fit Delta and V_c0 of every device of a run, and write a die file for the simulator."""
+    with _errors():
+        from .fit_command import FitRequest, print_fit
+        from .fit_command import fit as work
+
+        unit = _quantity("--time-unit", time_unit, "time")
+        result = work(run, runs, FitRequest(law, unit, fit_time, compare, output))
+        if as_json:
+            _print_json(result)
+        else:
+            print_fit(result)
+
+
+@app.command()
 def train(
     bench: Bench,
     experiment: Annotated[Path, typer.Argument(help="Experiment file (YAML).")],
@@ -284,9 +367,31 @@ def train(
     runs: Runs = _RUNS,
     as_json: AsJson = False,
     report: Annotated[bool, typer.Option(help="Also write the report of the run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Rehearse on a simulated die; nothing is opened or recorded.")
+    ] = False,
+    die: Annotated[
+        Path | None, typer.Option(help="Die file of the dry run, such as `mtjloop fit` writes.")
+    ] = None,
 ) -> None:
     """Train a network in situ, on the crossbars of the bench."""
     with _errors():
+        if die is not None and not dry_run:
+            raise ConfigurationError(
+                "--die belongs to --dry-run; name the die in the bench file to train on it"
+            )
+        if dry_run:
+            from .dry_run_command import dry_run as rehearse
+            from .dry_run_command import print_dry_run
+
+            rehearsed = rehearse(bench, experiment, die, seed)
+            if as_json:
+                _print_json(rehearsed)
+            else:
+                print_dry_run(rehearsed)
+            if rehearsed["interrupted"]:
+                raise typer.Exit(_INTERRUPTED)
+            return
         from .text import print_training
         from .train_command import train as work
 

@@ -38,7 +38,7 @@ def train(
     split = experiment.load_split(seed)
     settings = experiment.training_settings()
     read, pulse = operation_settings(bench.content)
-    baseline = _baseline(split, settings.hidden, seed)
+    baseline = baseline_of(split, settings.hidden, seed)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
@@ -52,13 +52,13 @@ def train(
             split,
             (settings.hidden_gain, settings.output_gain),
         )
-        now.result = _result(bench, experiment, trainer, trained, baseline, split.classes)
+        now.result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
         now.result["run_dir"] = str(now.recorder.directory)
         now.interrupted = trained.interrupted
     return now.result
 
 
-def _baseline(split: Split, hidden: tuple[int, ...], seed: int) -> FloatBaseline:
+def baseline_of(split: Split, hidden: tuple[int, ...], seed: int) -> FloatBaseline:
     """The float network, trained before any bench is opened: it needs only the data.
 
     Raises:
@@ -72,7 +72,7 @@ def _baseline(split: Split, hidden: tuple[int, ...], seed: int) -> FloatBaseline
     return baseline
 
 
-def _result(
+def training_result(
     bench: BenchDescription,
     experiment: ExperimentDescription,
     trainer: Trainer,
@@ -80,6 +80,7 @@ def _result(
     baseline: FloatBaseline,
     classes: tuple[str, ...],
 ) -> dict[str, object]:
+    """What training came to, as JSON goes."""
     totals = [crossbar.totals for crossbar in trainer.crossbars]
     return {
         "name": experiment.content.name,

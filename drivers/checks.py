@@ -70,7 +70,8 @@ def check_pulse(pulse: Pulse, capabilities: Capabilities) -> None:
     if floating == capabilities.rows + capabilities.columns:
         raise CapabilityError("every line floats, so no cell has a defined voltage; drive at least one line")
     if capabilities.distinct_levels is not None:
-        _check_distinct("pulse", np.concatenate([pulse.rows, pulse.columns]), capabilities.distinct_levels)
+        lines = np.concatenate([pulse.rows, pulse.columns])
+        _check_distinct("pulse", lines[None, :], capabilities.distinct_levels)
     if isinstance(pulse.repeat, bool) or int(pulse.repeat) != pulse.repeat or pulse.repeat < 1:
         raise CapabilityError(f"repeat is {pulse.repeat!r}; a whole number of at least 1 is accepted")
     if isinstance(pulse.width, float):
@@ -98,11 +99,15 @@ def check_bias(bias: Bias, capabilities: Capabilities) -> None:
         )
     if capabilities.read_levels is None and _surely_driven(bias.levels, capabilities):
         return
-    for levels in bias.levels if bias.levels.ndim == 2 else (bias.levels,):
-        if _check_levels(side, levels, capabilities) == count:
-            raise CapabilityError(f"every driven {side} of a read floats; drive at least one")
-        if capabilities.read_levels is not None:
-            _check_distinct("read", levels, capabilities.read_levels)
+    reads = np.atleast_2d(bias.levels)
+    # What fits taken together fits one by one; only what may not is looked at read by read.
+    low, high, floating = level_span(reads.ravel())
+    if floating or max(high, -low) > capabilities.voltage_range:
+        for levels in reads:
+            if _check_levels(side, levels, capabilities) == count:
+                raise CapabilityError(f"every driven {side} of a read floats; drive at least one")
+    if capabilities.read_levels is not None:
+        _check_distinct("read", reads, capabilities.read_levels)
 
 
 def _surely_driven(levels: Floats, capabilities: Capabilities) -> bool:
@@ -127,7 +132,7 @@ def _check_levels(side: str, levels: Floats, capabilities: Capabilities) -> int:
 
 
 def _check_distinct(what: str, levels: Floats, most: int) -> None:
-    distinct = len(np.unique(levels[np.isfinite(levels) & (levels != 0.0)]))
+    distinct = most_distinct(levels)
     if distinct > most:
         advice = (
             "operation.unselected and operation.program_unselected: half needs two"
@@ -138,6 +143,26 @@ def _check_distinct(what: str, levels: Floats, most: int) -> None:
             f"a {what} with {distinct} different levels besides 0 V; this bench drives {most} at once "
             f"({advice})"
         )
+
+
+@kernel
+def most_distinct(levels: Floats) -> int:
+    """Most different levels besides 0 V in any row of `levels` (operations, lines); NaN is no level."""
+    most = 0
+    found = np.empty(levels.shape[1])
+    for row in levels:
+        count = 0
+        for level in row:
+            if level == 0.0 or np.isnan(level):
+                continue
+            place = 0
+            while place < count and found[place] != level:
+                place += 1
+            if place == count:
+                found[count] = level
+                count += 1
+        most = max(most, count)
+    return most
 
 
 def _check_width(width: float, capabilities: Capabilities) -> None:

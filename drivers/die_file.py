@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from .die_cells import parse_cells
 from .quantities import parse_quantity
 from .simulated import (
     PARAMETERS,
@@ -187,7 +188,10 @@ class TransistorsSection(Section):
 
 
 class DieSection(Section):
-    """A simulated die."""
+    """A simulated die.
+
+    `cells` is a table of measured cells (see `drivers.die_cells`) and `provenance` says where it is from.
+    """
 
     kind: Literal["passive", "1T1R"] = "passive"
     tiles: Annotated[list[TileSection], Field(min_length=1)]
@@ -201,6 +205,8 @@ class DieSection(Section):
     drift: DriftSection = DriftSection()
     defects: DefectsSection = DefectsSection()
     transistors: TransistorsSection | None = None
+    cells: str = ""
+    provenance: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _is_a_die(self) -> "DieSection":
@@ -220,6 +226,9 @@ class DieSection(Section):
             breakdown=Breakdown(**dict(self.breakdown)),
             drift=Drift(**dict(self.drift)),
             defects=Defects(**dict(self.defects)),
+            known=parse_cells(self.cells, [(tile.rows, tile.columns) for tile in self.tiles])
+            if self.cells
+            else (),
         )
 
     def access(self) -> Transistors | None:

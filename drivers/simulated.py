@@ -17,7 +17,8 @@ from ..sim.device import (
     Spread,
     area_of,
 )
-from ..sim.die import draw_tile
+from ..sim.die import DEFECTS, draw_tile
+from ..sim.known import KnownCells
 from ..sim.network import Wires
 from ..sim.parameters import PARAMETERS, check_parameter, default_of
 from ..sim.spreads import decompose
@@ -27,6 +28,7 @@ from .checks import check_bias, check_pulse, on_grid
 from .contract import Applied, Bias, Capabilities, Kind, Pulse, Reading, SafeState, Timing
 
 __all__ = [
+    "DEFECTS",
     "PARAMETERS",
     "BackHopping",
     "Breakdown",
@@ -36,6 +38,7 @@ __all__ = [
     "Electronics",
     "Heating",
     "Junction",
+    "KnownCells",
     "LawName",
     "LifeLaw",
     "Resolve",

@@ -75,7 +75,7 @@ class SmuCrossbar:
         found = np.full((np.atleast_2d(bias.levels).shape[0], sensed), np.nan)
         for step, values in zip(plan.steps, currents, strict=True):
             for (_, line), value in zip(step.sensed.items(), values, strict=True):
-                found[step.read, line] = -value  # out of the channel is out of the line's end, too
+                found[step.read, line] = -value  # what the line gives goes into the channel
         return Reading(
             currents=found[0] if bias.levels.ndim == 1 else found,
             noise=self._noise,

@@ -1,6 +1,6 @@
 """What an experiment tells the world while it runs: records on one side, progress on the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -58,6 +58,30 @@ class Journal(Protocol):
         self, tile: int, layer: int, epoch: int, polarity: int, requested: float, cells: int, switched: int
     ) -> None:
         """Record how many of `cells` switched where a mean probability `requested` was asked for."""
+        ...
+
+    def record_trials(
+        self,
+        tile: int,
+        polarity: int,
+        block: int,
+        pulse: int | None,
+        *,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        kinds: Sequence[str],
+        voltages: Floats,
+        applied_voltages: Floats,
+        width: float,
+        applied_width: float,
+        repeat: int,
+        resistances_before: Floats,
+        resistances_after: Floats,
+        states_before: States,
+        states_after: States,
+        outcomes: States,
+    ) -> None:
+        """Record the switching trials of one pulse, one entry a device (see `protocols.switching.trial`)."""
         ...
 
     def record_metrics(self, epoch: int, values: Mapping[str, float]) -> None:

@@ -28,12 +28,14 @@ class RecordedCrossbar:
         tile: its number on the bench.
         journal: where operations are recorded; None records nothing.
         totals: pulses, reads, energy and bench time so far.
+        last_pulse: number of the latest pulse in the journal; None before the first, or without a journal.
     """
 
     crossbar: Crossbar
     tile: int
     journal: Journal | None = None
     totals: Totals = field(default_factory=Totals)
+    last_pulse: int | None = None
     _purpose: str = "other"
     _epoch: int | None = None
 
@@ -58,7 +60,7 @@ class RecordedCrossbar:
         if journal is None:
             applied = self.crossbar.apply(pulse)
         else:
-            number = journal.begin_pulse(
+            self.last_pulse = number = journal.begin_pulse(
                 self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
             )
             try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import schema
 from .levels import amplitudes, narrow, rounded_widths, widen_native
+from .trials import TrialRows
 
 # tile, purpose, epoch
 Place = tuple[int, str, int | None]
@@ -26,12 +27,14 @@ class Batch:
         asked: open pulses by number.
         done: ended pulses.
         others: statement and values of everything rare.
+        trials: switching trials.
     """
 
     def __init__(self, tally: bool):
         self.asked: dict[int, Asked] = {}
         self.done: list[Done] = []
         self.others: list[tuple[str, tuple[object, ...]]] = []
+        self.trials = TrialRows(single=not tally)
         self._reads: dict[Place, list[float]] = {}
         self._on_disk: set[int] = set()
         self._places: dict[Place, int] = {}
@@ -63,7 +66,7 @@ class Batch:
             sqlite3.Error: the file cannot be written.
         """
         fresh = [pulse for pulse in self.asked if pulse not in self._on_disk]
-        if not (fresh or self.done or self.others or self._reads):
+        if not (fresh or self.done or self.others or self._reads or self.trials):
             return
         committing = False
         try:
@@ -88,6 +91,7 @@ class Batch:
         self.done.clear()
         self.others.clear()
         self._reads.clear()
+        self.trials.forget()
 
     def _insert(self, database: sqlite3.Connection, fresh: Sequence[int]) -> None:
         if fresh:
@@ -97,6 +101,7 @@ class Batch:
             self._insert_done(database)
         for statement, values in self.others:
             database.execute(statement, values)
+        self.trials.insert(database)
         if self._reads:
             rows = [
                 (self._place(place), int(reads), int(known), float(energy), float(elapsed))

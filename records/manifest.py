@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import yaml
 
 from ..errors import RecordError
@@ -96,8 +95,10 @@ def plain(value: object, where: str = "result") -> object:
     Raises:
         RecordError: a value of another kind, named by its place.
     """
-    if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist(), where)
+    # By what they can do, not by their class: a question about a run should not wait for numpy.
+    as_list = getattr(value, "tolist", None)
+    if callable(as_list):
+        return plain(as_list(), where)
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     if isinstance(value, Path):

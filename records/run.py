@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from .manifest import (
     write_manifest,
 )
 from .pulse_log import PulseLog
+from .trials import kind_code
 
 Detail = Literal["full", "tally"]
 Level = Literal["info", "warning", "error"]
@@ -183,6 +184,78 @@ class RunRecorder(PulseLog):
             int(switched),
         )
         self._add(schema.INSERT_SWITCHING, numbers)
+
+    def record_trials(
+        self,
+        tile: int,
+        polarity: int,
+        block: int,
+        pulse: int | None,
+        *,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        kinds: Sequence[str],
+        voltages: NDArray[np.float64],
+        applied_voltages: NDArray[np.float64],
+        width: float,
+        applied_width: float,
+        repeat: int,
+        resistances_before: NDArray[np.float64],
+        resistances_after: NDArray[np.float64],
+        states_before: NDArray[np.int8],
+        states_after: NDArray[np.int8],
+        outcomes: NDArray[np.int8],
+    ) -> None:
+        """Record the switching trials of one pulse, one entry a device; it is committed with the next pulses.
+
+        Args:
+            tile: which crossbar tile.
+            polarity: +1 AP -> P, -1 P -> AP.
+            block: number of the block of randomised trials.
+            pulse: number of the pulse, None if no single pulse made them.
+            rows: of the devices.
+            columns: of the devices.
+            kinds: trial, reference, control, disturb or audit.
+            voltages: asked across each device, magnitude, V.
+            applied_voltages: that each junction is believed to have seen, V.
+            width: asked, s.
+            applied_width: s.
+            repeat: pulses of one trial.
+            resistances_before: ohm; infinite where no current was seen.
+            resistances_after: ohm.
+            states_before: 1 P, 0 AP, -1 unreadable.
+            states_after: the same.
+            outcomes: 0 switched, 1 stayed, 2 reset failed, 3 unreadable.
+
+        Raises:
+            RecordError: an unknown kind or outcome, entries that do not match, or the run is finished.
+        """
+        if self._closed:
+            raise self._finished_already()
+        if len(outcomes) and not (outcomes.min() >= 0 and outcomes.max() <= 3):
+            raise RecordError(f"outcomes of trials are {outcomes}; give numbers 0 to 3.")
+        points = [
+            (int(tile), row, column, int(polarity), kind_code(kind), voltage, float(width), int(repeat))
+            for row, column, kind, voltage in zip(
+                rows.tolist(), columns.tolist(), kinds, voltages.tolist(), strict=True
+            )
+        ]
+        try:
+            self._batch.trials.add(
+                time.time(),
+                _integer(pulse),
+                int(block),
+                points,
+                applied_voltages.tolist(),
+                float(applied_width),
+                resistances_before.tolist(),
+                resistances_after.tolist(),
+                states_before.tolist(),
+                states_after.tolist(),
+                outcomes.tolist(),
+            )
+        except ValueError as error:
+            raise RecordError(f"trials of tile {tile}: {error}; give one entry a device.") from error
 
     def record_metrics(self, epoch: int, values: Mapping[str, float]) -> None:
         """Record named numbers of one epoch; readers of the running file see them at once.

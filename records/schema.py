@@ -7,8 +7,11 @@ purpose, epoch) is one row of `places`: narrow rows are what makes recording che
 is for people who look into the file. Times are seconds since 1970 UTC; SI units everywhere.
 """
 
+from .trials import TABLES as TRIAL_TABLES
+
 EVENTS_FILE = "events.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no trials."""
 APPLICATION_ID = 0x4D544A4C  # "MTJL"
 
 STATUS_CODES = {"applied": 0, "refused": 1, "doubtful": 2}
@@ -113,6 +116,7 @@ CREATE TABLE messages (
     level TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
+{TRIAL_TABLES}
 PRAGMA user_version = {SCHEMA_VERSION};
 PRAGMA application_id = {APPLICATION_ID};
 """

@@ -15,12 +15,12 @@ from .array_kernels import (
     solve_interval,
     wear,
 )
-from .bias import cell_conductances, new_bias_workspace, solve_biased
+from .bias import factor_biased, load_cells, new_bias_workspace, solve_biased
 from .cells import Access, Cells, copied, overwrite
 from .die import Tile
 from .disturb import RUNGS, hazard_bounds, sum_bounds
 from .events import pulse_events
-from .line_solver import Network, factor, new_network
+from .line_solver import Network, conductances_of, new_network
 from .lines import Lines
 from .network import MOST_ITERATIONS, TOLERANCE, Wires, conductance_of, line_drivers, no_convergence
 from .parameters import check_parameter, default_of
@@ -91,7 +91,6 @@ class Wear:
 class _Factors:
     """Lines of the array factored for one orientation and one set of states."""
 
-    g: Floats
     network: Network
     lines: Lines
 
@@ -142,6 +141,7 @@ class SimulatedArray:
         self._factors: dict[bool, _Factors] = {}
         self._bias_factors: _Factors | None = None
         self._network = new_network(*self._state.shape)
+        self._read_networks = {forward: new_network(*self._state.shape) for forward in (True, False)}
         self._work = new_bias_workspace(*self._state.shape)
         self._bounds = np.empty((len(RUNGS), 2, self._state.size))
         self._sums = np.empty((len(RUNGS), self._state.size))
@@ -284,12 +284,10 @@ class SimulatedArray:
         junctions, row_currents, column_currents = np.empty(self.shape), np.empty(rows), np.empty(columns)
         if s_row.all() and s_col.all() and not (v_row.any() and v_col.any()):
             if self._bias_factors is None:
-                self._bias_factors = self._factor_lines(s_row, s_col)
-            factors = self._bias_factors
+                self._bias_factors = self._factor_lines(s_row, s_col, new_network(rows, columns))
             outer, residual = solve_biased(
-                self._cells, self._state, self._access, self._dynamics.half_voltage, opened, factors.g,
-                factors.network, self._work, lines, TOLERANCE, MOST_ITERATIONS, np.empty(self.shape),
-                junctions, row_currents, column_currents,
+                self._bias_factors.network, self._work, self._access, self._dynamics.half_voltage, opened,
+                lines, TOLERANCE, MOST_ITERATIONS, np.empty((0, 0)), junctions, row_currents, column_currents,
             )  # fmt: skip
         else:
             outer, residual = solve_interval(
@@ -351,12 +349,12 @@ class SimulatedArray:
             factors = self._factored(forward) if all_driven else self._factor(forward, driven)
             reads, flips, used, largest_current, residual = read_sequence(
                 self._cells, self._state, self._dynamics, self._access, factors.lines,
-                factors.g, factors.network, self._work, values[done:], forward,
+                factors.network, self._work, values[done:], forward,
                 TOLERANCE, MOST_ITERATIONS, self._sums, self._summed, duration, self._seed, self._number,
                 self.reads, currents[done:],
             )  # fmt: skip
             if residual > 0.0:
-                raise no_convergence(factors.g, self._wires, residual)
+                raise no_convergence(self._conductances(), self._wires, residual)
             if flips < 0:
                 self._bound_disturb(-1 - flips)
             elif flips:
@@ -369,13 +367,7 @@ class SimulatedArray:
 
     def _conductances(self) -> Floats:
         """Of all cells at zero bias."""
-        g = np.empty(self.shape)
-        rows, columns = self.shape
-        cell_conductances(
-            self._cells, self._state, self._access, self._dynamics.half_voltage, np.ones(rows, dtype=np.int8),
-            np.zeros(rows), np.zeros(columns), g,
-        )  # fmt: skip
-        return g
+        return conductances_of(self._factored(True).network)
 
     def _factored(self, forward: bool) -> _Factors:
         if forward not in self._factors:
@@ -387,15 +379,23 @@ class SimulatedArray:
         rows, columns = self.shape
         drive = np.where(driven, conductance_of(self._wires.driver), 0.0)
         sense = np.full(columns if forward else rows, conductance_of(self._wires.sense))
-        return self._factor_lines(*((drive, sense) if forward else (sense, drive)))
+        s_row, s_col = (drive, sense) if forward else (sense, drive)
+        return self._factor_lines(
+            s_row, s_col, self._read_networks[forward] if driven.all() else self._network
+        )
 
-    def _factor_lines(self, s_row: Floats, s_col: Floats) -> _Factors:
-        """Factor the lines, in their present states, for driver conductances in S, 0 where a line floats."""
+    def _factor_lines(self, s_row: Floats, s_col: Floats, empty: Network) -> _Factors:
+        """Factor the lines, in their present states, for driver conductances in S, 0 where a line floats.
+
+        `empty` is overwritten.
+        """
         rows, columns = self.shape
-        g = self._conductances()
-        network = factor(new_network(rows, columns), g, self._g_row, self._g_col, s_row, s_col)
         lines = Lines(self._g_row, self._g_col, s_row, s_col, np.zeros(rows), np.zeros(columns))
-        return _Factors(g, network, lines)
+        load_cells(self._cells, self._state, self._work)
+        network = factor_biased(
+            empty, self._work, self._access, self._dynamics.half_voltage, np.ones(rows, np.int8), lines
+        )
+        return _Factors(network, lines)
 
     def _set_read_duration(self, duration: float) -> None:
         if duration != self._read_duration:

@@ -6,10 +6,10 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import BiasWorkspace, cell_conductances, solve_biased
+from .bias import BiasWorkspace, load_cells, solve_biased, solve_pulse
 from .cells import Access, Cells, Dynamics, damage_of
 from .disturb import draw_disturb, rung_of
-from .line_solver import Network, factor
+from .line_solver import Network
 from .lines import Lines
 from .philox import NOISE_STREAM, Word, normal
 
@@ -39,12 +39,9 @@ def solve_interval(
     Returns:
         Outer iterations (-1: not converged) and the last residual, V.
     """
-    m, n = state.shape
-    g, volts = np.empty((m, n)), np.empty((m, n))
-    cell_conductances(cells, state, access, dynamics.half_voltage, opened, lines.v_row, lines.v_col, g)
-    net = factor(empty, g, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
-    return solve_biased(
-        cells, state, access, dynamics.half_voltage, opened, g, net, work, lines, tolerance, most, volts,
+    load_cells(cells, state, work)
+    return solve_pulse(
+        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
         junction, row_current, column_current,
     )  # fmt: skip
 
@@ -116,7 +113,7 @@ def break_junction(cells: Cells, dynamics: Dynamics, i: int, j: int) -> None:
 
 @kernel
 def read_sequence(
-    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, g: Floats,
+    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines,
     net: Network, work: BiasWorkspace, levels: Floats, forward: bool, tolerance: float, most: int,
     bounds: Floats, ready: States, duration: float, seed: Word, tile: int, event: int, currents: Floats,
 ) -> tuple[int, int, float, float, float]:  # fmt: skip
@@ -130,7 +127,8 @@ def read_sequence(
         the residual in V of a solve that did not converge (0 if all did).
     """
     m, n = state.shape
-    volts, junction = np.empty((m, n)), np.empty((m, n))
+    volts, junction = np.empty((0, 0)), np.empty((m, n))
+    load_cells(cells, state, work)
     row_current, column_current = np.empty(m), np.empty(n)
     opened = np.ones(m, dtype=np.int8)
     energy, peak = 0.0, 0.0
@@ -143,8 +141,8 @@ def read_sequence(
         else:
             lines.v_col[:] = levels[k]
         outer, residual = solve_biased(
-            cells, state, access, dynamics.half_voltage, opened, g, net, work, lines,
-            tolerance, most, volts, junction, row_current, column_current,
+            net, work, access, dynamics.half_voltage, opened, lines, tolerance, most, volts, junction,
+            row_current, column_current,
         )  # fmt: skip
         if outer < 0:
             return k, 0, energy, peak, max(residual, tolerance)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from .known import KnownCells
 from .parameters import check_parameter, default_of
 from .switching import LAW_NAMES, LawName
 
@@ -209,7 +210,10 @@ class Defects:
 
 @dataclass(frozen=True)
 class Die:
-    """A die to be drawn: nominal junction, spreads, temperature in K, and what may go wrong."""
+    """A die to be drawn: nominal junction, spreads, temperature in K, and what may go wrong.
+
+    `known` holds what was measured of single cells, tile by tile; it may cover fewer tiles than there are.
+    """
 
     junction: Junction = Junction()
     spread: Spread = Spread()
@@ -219,6 +223,7 @@ class Die:
     breakdown: Breakdown = Breakdown()
     drift: Drift = Drift()
     defects: Defects = Defects()
+    known: tuple[KnownCells, ...] = ()
 
     def __post_init__(self) -> None:
         check_parameter("temperature", self.temperature)

@@ -1,13 +1,14 @@
 """A die drawn from a seed: the parameters and the first state of every cell of every tile."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ._types import Floats, States
 from .cells import Cells, Dynamics
 from .device import GYROMAGNETIC_RATIO, Die
+from .known import KnownCells, known_or
 from .spreads import decompose, log_variance
 from .switching import make_law
 from .thermal import temperature_scales
@@ -34,6 +35,7 @@ class Drawn:
     voltage_up: Floats
     voltage_down: Floats
     field: Floats
+    time_unit: Floats
     breakdown_limit: Floats
     log_rate: Floats
     defect: States
@@ -73,6 +75,8 @@ def draw_tile(die: Die, rows: int, columns: int, seed: int, tile: int) -> Tile:
         raise ValueError(f"seed is {seed}; a whole number >= 0 is accepted")
     rng = np.random.default_rng(np.random.SeedSequence([seed, tile]))
     drawn = _draw(die, (rows, columns), rng)
+    if tile < len(die.known):
+        drawn = _with_known(die, drawn, die.known[tile])
     _check_range(die, drawn)
     state = rng.integers(0, 2, size=(rows, columns), dtype=np.int8)
     state[drawn.defect == _STUCK_P] = 1
@@ -107,20 +111,63 @@ def _draw(die: Die, shape: tuple[int, int], rng: np.random.Generator) -> Drawn:
         junction.anisotropy_exponent,
     )
     critical = scale.voltage * np.exp(damping + anisotropy + ra)
+    alpha = junction.damping * np.exp(damping)
+    anisotropy_field = junction.anisotropy_field / scale.field * np.exp(anisotropy)
+    unit = (1.0 + alpha**2) / (alpha * GYROMAGNETIC_RATIO * anisotropy_field)
+    if junction.law != "fokker-planck":
+        unit = np.full(shape, junction.time_unit)  # these laws know time in seconds only
     return Drawn(
         area=junction.area * np.exp(area),
         resistance_area=junction.parallel_resistance * junction.area * np.exp(ra),
-        anisotropy_field=junction.anisotropy_field / scale.field * np.exp(anisotropy),
-        damping=junction.damping * np.exp(damping),
+        anisotropy_field=anisotropy_field,
+        damping=alpha,
         resistance=junction.parallel_resistance * np.exp(ra - area),
         tmr=tmr,
         delta=junction.delta * scale.delta * np.exp(anisotropy + area),
         voltage_up=junction.critical_voltage_up * critical * np.exp(asymmetry),
         voltage_down=junction.critical_voltage_down * critical * np.exp(-asymmetry),
         field=field * scale.field,
+        time_unit=unit,
         breakdown_limit=limit,
         log_rate=log_rate,
         defect=defect,
+    )
+
+
+def _with_known(die: Die, drawn: Drawn, known: KnownCells) -> Drawn:
+    """The cells as drawn, with what was measured of them in place.
+
+    Measured values hold at the reference temperature; they follow temperature as nominal ones do. Area stays
+    as drawn and RA follows the measured resistance.
+
+    Raises:
+        ValueError: the measured cells do not have the shape of the tile.
+    """
+    if known.shape != drawn.delta.shape:
+        raise ValueError(
+            f"cells: measured cells of shape {known.shape} do not fit a tile of shape {drawn.delta.shape}"
+        )
+    junction = die.junction
+    scale = temperature_scales(
+        die.temperature,
+        junction.reference_temperature,
+        junction.curie_temperature,
+        junction.anisotropy_exponent,
+    )
+    # A Neel-Brown law counts time in tau0, which is the same number of units for every cell.
+    unit = 1.0 if junction.law == "fokker-planck" else junction.time_unit / junction.attempt_time
+    resistance = known_or(known.resistance, drawn.resistance)
+    return replace(
+        drawn,
+        resistance=resistance,
+        resistance_area=resistance * drawn.area,
+        tmr=known_or(known.tmr, drawn.tmr),
+        delta=known_or(known.delta, drawn.delta, scale.delta),
+        voltage_up=known_or(known.voltage_up, drawn.voltage_up, scale.voltage),
+        voltage_down=known_or(known.voltage_down, drawn.voltage_down, scale.voltage),
+        field=known_or(known.field, drawn.field, scale.field),
+        time_unit=known_or(known.time_unit, drawn.time_unit, unit * scale.field),
+        defect=np.where(known.defect >= 0, known.defect, drawn.defect).astype(np.int8),
     )
 
 
@@ -148,9 +195,6 @@ def _cells(die: Die, drawn: Drawn) -> Cells:
         default=1.0 / drawn.resistance,
     )
     bound = np.isin(drawn.defect, (0, _STUCK_AP))
-    unit = (1.0 + drawn.damping**2) / (drawn.damping * GYROMAGNETIC_RATIO * drawn.anisotropy_field)
-    if die.junction.law != "fokker-planck":
-        unit = np.full_like(unit, die.junction.time_unit)  # these laws know time in seconds only
     return Cells(
         conductance_p=ohmic,
         tmr=np.where(bound, drawn.tmr, 0.0),
@@ -158,7 +202,7 @@ def _cells(die: Die, drawn: Drawn) -> Cells:
         voltage_down=drawn.voltage_down,
         delta=drawn.delta,
         field=drawn.field,
-        time_unit=unit,
+        time_unit=drawn.time_unit,
         stuck=(drawn.defect > 0).astype(np.int8),
         rate=np.exp(drawn.log_rate),
         limit=drawn.breakdown_limit,

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiled import kernel
-from ._types import Floats, Floats32, Integers, States
+from ._types import Floats, Floats32, Integers
 from .coarse import Coarse, new_coarse
 from .lanes import (
     LANES,
@@ -73,8 +73,12 @@ class Network(NamedTuple):
     """The same of each column."""
     coarse: Coarse
     """Modes for the coarse correction of large arrays, found when first needed."""
-    coarse_ready: States
-    """[1] once the modes are there."""
+    coarse_key: Floats
+    """What the modes were found for: mean conductance (rounded) and drivers, ratio of the wires."""
+    total_row: Floats32
+    """Sum of the scaled conductances of each row, (row panels, 16)."""
+    total_col: Floats32
+    """The same of each column."""
 
 
 @kernel
@@ -87,7 +91,8 @@ def new_network(rows: int, columns: int) -> Network:
         new_panels(rows, columns), new_panels(columns, rows),
         np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
         np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
-        new_coarse(rows, columns), np.zeros(1, np.int8),
+        new_coarse(rows, columns), np.zeros(4), np.zeros((p, LANES), np.float32),
+        np.zeros((q, LANES), np.float32),
     )  # fmt: skip
 
 
@@ -113,17 +118,22 @@ def factor(empty: Network, g: Floats, g_row: float, g_col: float, s_row: Floats,
     Returns:
         The same arrays with the wires noted.
     """
-    rows, columns = g.shape
-    wire_row, wire_col = 1.0 / g_row, 1.0 / g_col
+    pack(g, 1.0 / g_col, empty.g_col)
+    return factor_lines(empty, g_row, g_col, s_row, s_col)
+
+
+@kernel
+def factor_lines(filled: Network, g_row: float, g_col: float, s_row: Floats, s_col: Floats) -> Network:
+    """As `factor`, with the scaled conductances over columns already in place."""
+    rows, columns, wire_row, wire_col = filled.rows, filled.columns, 1.0 / g_row, 1.0 / g_col
     net = Network(
-        rows, columns, wire_row, wire_col, empty.g_row, empty.g_col, empty.e_row, empty.e_col,
-        empty.drive_row, empty.drive_col, empty.reach_row, empty.reach_col, empty.coarse, empty.coarse_ready,
+        rows, columns, wire_row, wire_col, filled.g_row, filled.g_col, filled.e_row, filled.e_col,
+        filled.drive_row, filled.drive_col, filled.reach_row, filled.reach_col, filled.coarse,
+        filled.coarse_key, filled.total_row, filled.total_col,
     )  # fmt: skip
-    pack(g, wire_col, net.g_col)
     turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
     fill_lanes(s_row, wire_row, net.drive_row)
     fill_lanes(s_col, wire_col, net.drive_col)
-    net.coarse_ready[0] = 0
     for i in range(0, rows, LANES):
         factor_row(net, i)
     for j in range(0, columns, LANES):
@@ -141,7 +151,6 @@ def change_cell(net: Network, i: int, j: int, conductance: float) -> None:
 @kernel
 def change_drivers(net: Network, s_row: Floats, s_col: Floats) -> None:
     """Take up driver conductances, S, and factor the lines whose driver changed."""
-    changed = False
     for first in range(0, net.rows, LANES):
         stale = False
         for i in range(first, min(first + LANES, net.rows)):
@@ -150,7 +159,6 @@ def change_drivers(net: Network, s_row: Floats, s_col: Floats) -> None:
             net.drive_row[i // LANES, i % LANES] = drive
         if stale:
             factor_row(net, first)
-        changed |= stale
     for first in range(0, net.columns, LANES):
         stale = False
         for j in range(first, min(first + LANES, net.columns)):
@@ -159,9 +167,6 @@ def change_drivers(net: Network, s_row: Floats, s_col: Floats) -> None:
             net.drive_col[j // LANES, j % LANES] = drive
         if stale:
             factor_column(net, first)
-        changed |= stale
-    if changed:
-        net.coarse_ready[0] = 0
 
 
 @kernel
@@ -193,30 +198,51 @@ def conductances_of(net: Network) -> Floats:
 @kernel
 def factor_row(net: Network, i: int) -> None:
     """Factor the sixteen row lines around row i, after conductances of theirs have changed."""
-    factor_panel(net.rows, net.columns, i // LANES, False, net.g_row, net.drive_row, net.e_row, net.reach_row)
+    factor_panel(
+        net.rows,
+        net.columns,
+        i // LANES,
+        False,
+        net.g_row,
+        net.drive_row,
+        net.e_row,
+        net.reach_row,
+        net.total_row,
+    )
 
 
 @kernel
 def factor_column(net: Network, j: int) -> None:
     """Factor the sixteen column lines around column j."""
-    factor_panel(net.columns, net.rows, j // LANES, True, net.g_col, net.drive_col, net.e_col, net.reach_col)
+    factor_panel(
+        net.columns,
+        net.rows,
+        j // LANES,
+        True,
+        net.g_col,
+        net.drive_col,
+        net.e_col,
+        net.reach_col,
+        net.total_col,
+    )
 
 
 @kernel
 def factor_panel(
     lines: int, nodes: int, panel: int, driver_last: bool, g: Floats32, drive: Floats32, e: Floats32,
-    reach: Floats32,
+    reach: Floats32, total: Floats32,
 ) -> None:  # fmt: skip
-    """Elimination factors and reach of one panel of lines."""
+    """Elimination factors, reach and total conductance of one panel of lines."""
     base = panel * padded(nodes)
     source, one = load(drive, panel), splat(np.float32(1.0))
     driven_at = nodes - 1 if driver_last else 0
     distance = plus(reciprocal(source), splat(np.float32(driven_at)))
     step = splat(np.float32(-1.0 if driver_last else 1.0))
-    s = far = splat(np.float32(0.0))
+    s = far = summed = splat(np.float32(0.0))
     q = one
     for k in range(nodes):
         own = load(g, base + k)
+        summed = plus(summed, own)
         far = fma(own, distance, far)
         distance = plus(distance, step)
         if k == driven_at:
@@ -225,6 +251,7 @@ def factor_panel(
         q = reciprocal(plus(s, one)) if k < nodes - 1 else reciprocal(s)
         store(e, base + k, q)
     store(reach, panel, far)
+    store(total, panel, summed)
     for line in range(LANES):
         if drive[panel, line] == 0.0 and panel * LANES + line < lines:
             reach[panel, line] = np.inf

@@ -16,14 +16,16 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32
 from .coarse import MODES
-from .lanes import LANES, TURNED, fma, load, load_wide, minus, plus, splat, store, store_wide, times, turned
+from .lanes import LANES, TURNED, fma, load, minus, plus, splat, store, times, turned
 from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, sweep_rows
 from .lines import Lines
-from .panels import new_panels, pack, padded, turn
+from .panels import new_panels, pack, padded, turn, unpack
 from .two_level import conjugate_gradients
 
 MOST_SWEEPS = 7
 """Chebyshev sweeps beyond which conjugate gradients with a coarse correction are faster."""
+ROUNDING = 1e-6
+"""Of the largest level: no tolerance is taken smaller."""
 WEAK = 1e-4
 """1 - rho below which errors may decay too slowly for float32: some rows and some columns float."""
 FEW_DRIVEN = 64
@@ -78,10 +80,27 @@ def contraction(net: Network) -> float:
 
 
 @kernel
-def drive(net: Network, lines: Lines, emf: Floats, work: Workspace) -> None:
-    """Right-hand sides of all nodes; `emf` is (rows, columns), V, or (0, 0) for none."""
+def set_levels(lines: Lines, work: Workspace) -> None:
+    """Take up the levels."""
     fill_lanes(lines.v_row, 1.0, work.level_row)
     fill_lanes(lines.v_col, 1.0, work.level_col)
+
+
+@kernel
+def reachable(lines: Lines, tolerance: float) -> float:
+    """The tolerance, or what rounding of the levels to float32 leaves of it if that is more, V."""
+    largest = 0.0
+    for i in range(lines.v_row.size):
+        largest = max(largest, abs(lines.v_row[i]))
+    for j in range(lines.v_col.size):
+        largest = max(largest, abs(lines.v_col[j]))
+    return max(tolerance, ROUNDING * largest)
+
+
+@kernel
+def drive(net: Network, lines: Lines, emf: Floats, work: Workspace) -> None:
+    """Right-hand sides of all nodes; `emf` is (rows, columns), V, or (0, 0) for none."""
+    set_levels(lines, work)
     depth, height = padded(net.rows), padded(net.columns)
     tiny, minus_one = splat(TINY), splat(np.float32(-1.0))
     for j0 in range(0, net.columns, LANES):
@@ -145,8 +164,8 @@ def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Works
 
 
 @kernel
-def solve_deviations(net: Network, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
-    """Solve for the right-hand sides in `work`; leaves deviations in work.c and work.dr.
+def solve_once(net: Network, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
+    """Solve in float32 for the right-hand sides in `work`; leaves deviations in work.c and work.dr.
 
     Returns:
         Sweeps (-1: not converged) and the estimated error, V.
@@ -167,6 +186,14 @@ def solve_deviations(net: Network, tolerance: float, most: int, work: Workspace)
 
 
 @kernel
+def solve_deviations(net: Network, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
+    """As `solve_once`, refined in float64 where float32 is not enough."""
+    if barely_held(net):
+        return refine(net, tolerance, most, work)
+    return solve_once(net, tolerance, most, work)
+
+
+@kernel
 def solve_network(
     net: Network, work: Workspace, lines: Lines, emf: Floats, tolerance: float, most: int, volts: Floats,
     row_current: Floats, column_current: Floats,
@@ -179,7 +206,7 @@ def solve_network(
         lines: levels; those of floating lines are any finite numbers.
         emf: in series with each device, (rows, columns), V, or (0, 0) for none: the current of a cell is
             g (V + emf).
-        tolerance: estimated error of a cell voltage at which to stop, V.
+        tolerance: estimated error of a cell voltage at which to stop, V; at least 1e-6 of the largest level.
         most: sweeps allowed.
         volts: returned cell voltages, row minus column, (rows, columns).
         row_current: returned current out of each row driver, A.
@@ -189,9 +216,7 @@ def solve_network(
         Sweeps used (-1 if it did not converge) and the last estimate of the error, V.
     """
     drive(net, lines, emf, work)
-    iterations, size = solve_deviations(net, tolerance, most, work)
-    if iterations >= 0 and barely_held(net):
-        return refine(net, work, lines, emf, tolerance, most, volts, row_current, column_current)
+    iterations, size = solve_deviations(net, reachable(lines, tolerance), most, work)
     take_results(net, work, emf, volts, row_current, column_current)
     return iterations, size
 
@@ -220,66 +245,58 @@ def count_driven(drive: Floats32) -> int:
 @kernel
 def take_results(
     net: Network, work: Workspace, emf: Floats, volts: Floats, row_current: Floats, column_current: Floats
-) -> None:  # fmt: skip
-    """Cell voltages and line currents from the deviations in `work`, as `solve_network` returns them.
-
-    Currents add up over the cells of a line: its driver may be too good for its drop to be told.
-    """
+) -> None:
+    """Cell voltages and line currents from the deviations in `work`, as `solve_network` returns them."""
     depth, height = padded(net.rows), padded(net.columns)
-    scale = 1.0 / net.wire_col
-    tile, added = work.scratch[:LANES], work.scratch[LANES : 2 * LANES]
-    column_current[:] = 0.0
-    row_current[:] = 0.0
-    for i0 in range(0, net.rows, LANES):
-        rows = min(LANES, net.rows - i0)
-        tile[rows:] = np.float32(0.0)
-        for j0 in range(0, net.columns, LANES):
-            columns = min(LANES, net.columns - j0)
-            base, level = j0 // LANES * depth + i0, load(work.level_col, j0 // LANES)
-            total = splat(np.float32(0.0))
-            for half in range(0, rows, TURNED):
-                across = turned(work.dr, i0 // LANES * height + j0, half > 0)
-                for i in range(half, min(half + TURNED, rows)):
-                    ideal = minus(splat(work.level_row[i0 // LANES, i]), level)
-                    store(tile, i, plus(ideal, minus(across[i - half], load(work.c, base + i))))
-            if volts.size > 0 and columns == LANES:
-                for i in range(rows):
-                    store_wide(volts, i0 + i, j0, load(tile, i))
-            elif volts.size > 0:
-                for i in range(rows):
-                    source, target = tile[i], volts[i0 + i, j0 : j0 + columns]
-                    for lane in range(columns):
-                        target[lane] = np.float64(source[lane])
-            if emf.size > 0 and columns == LANES:
-                for i in range(rows):
-                    store(tile, i, plus(load(tile, i), load_wide(emf, i0 + i, j0)))
-            elif emf.size > 0:
-                for i in range(rows):
-                    target32, more = tile[i], emf[i0 + i, j0 : j0 + columns]
-                    for lane in range(columns):
-                        target32[lane] += np.float32(more[lane])
-            for i in range(rows):
-                current = times(load(net.g_col, base + i), load(tile, i))
-                store(tile, i, current)
-                total = plus(total, current)
-            store(added, 0, total)
-            down = added[0]
-            for lane in range(columns):
-                column_current[j0 + lane] += scale * np.float64(down[lane])
-            total = splat(np.float32(0.0))
-            for half in range(0, LANES, TURNED):
-                across = turned(tile, 0, half > 0)
-                for j in range(TURNED):
-                    total = plus(total, across[j])
-            store(added, 0, total)
-            for i in range(rows):
-                row_current[i0 + i] += scale * np.float64(down[i])
-    silence(net, row_current, column_current)
+    for j0 in range(0, net.columns, LANES):
+        base, level = j0 // LANES * depth, load(work.level_col, j0 // LANES)
+        for i0 in range(0, net.rows, TURNED):
+            across = turned(work.dr, i0 // LANES * height + j0, i0 % LANES != 0)
+            for i in range(i0, min(i0 + TURNED, net.rows)):
+                ideal = minus(splat(work.level_row[i // LANES, i % LANES]), level)
+                store(work.z, base + i, plus(ideal, minus(across[i - i0], load(work.c, base + i))))
+    if volts.size > 0:
+        unpack(work.z, volts)
+    if emf.size > 0:
+        pack(emf, 1.0, work.p)
+        for record in range(work.z.shape[0]):
+            store(work.z, record, plus(load(work.z, record), load(work.p, record)))
+    for record in range(work.z.shape[0]):
+        store(work.z, record, times(load(net.g_col, record), load(work.z, record)))
+    sum_currents(net, work.z, work.scratch, row_current, column_current)
 
 
 @kernel
-def silence(net: Network, row_current: Floats, column_current: Floats) -> None:
-    """No current flows in the driver of a floating line."""
+def sum_currents(
+    net: Network, currents: Floats32, scratch: Floats32, row_current: Floats, column_current: Floats
+) -> None:
+    """Currents of all lines from those of all cells (over columns, times the column segment resistance).
+
+    They are summed over cells: a driver may be too good for its drop to be told. A tile is summed in float32,
+    tiles in float64; floating lines carry 0.
+    """
+    depth = padded(net.rows)
+    scale = 1.0 / net.wire_col
+    column_current[:] = 0.0
+    row_current[:] = 0.0
+    down, across = scratch[0], scratch[1]
+    for j0 in range(0, net.columns, LANES):
+        columns = min(LANES, net.columns - j0)
+        for i0 in range(0, net.rows, LANES):
+            record = j0 // LANES * depth + i0
+            total = load(currents, record)
+            for k in range(1, LANES):
+                total = plus(total, load(currents, record + k))
+            store(scratch, 0, total)
+            first, second = turned(currents, record, False), turned(currents, record, True)
+            total = plus(first[0], second[0])
+            for k in range(1, TURNED):
+                total = plus(total, plus(first[k], second[k]))
+            store(scratch, 1, total)
+            for lane in range(columns):
+                column_current[j0 + lane] += scale * np.float64(down[lane])
+            for lane in range(min(LANES, net.rows - i0)):
+                row_current[i0 + lane] += scale * np.float64(across[lane])
     for i in range(net.rows):
         if net.drive_row[i // LANES, i % LANES] == 0.0:
             row_current[i] = 0.0
@@ -289,51 +306,31 @@ def silence(net: Network, row_current: Floats, column_current: Floats) -> None:
 
 
 @kernel
-def currents_of(net: Network, drop: Floats, row_current: Floats, column_current: Floats) -> None:
-    """Line currents of cells with `drop` = V + emf, (rows, columns), summed in float64."""
-    depth = padded(net.rows)
-    row_current[:] = 0.0
-    column_current[:] = 0.0
-    for i in range(net.rows):
-        for j in range(net.columns):
-            current = np.float64(net.g_col[j // LANES * depth + i, j % LANES]) / net.wire_col * drop[i, j]
-            row_current[i] += current
-            column_current[j] += current
-    silence(net, row_current, column_current)
-
-
-@kernel
-def add_deviations(
-    net: Network, row: Floats32, column: Floats32, dr: Floats, dc: Floats, drop: Floats
-) -> float:
-    """Add deviations, both over columns, to their float64 sums; returns the largest change of a drop, V."""
-    depth = padded(net.rows)
+def add_panels(panels: Floats32, total: Floats) -> float:
+    """total (nodes, lines) += panels; returns the largest number added."""
+    nodes, lines = total.shape
     size = 0.0
-    for j0 in range(0, net.columns, LANES):
-        many = min(LANES, net.columns - j0)
-        for i in range(net.rows):
-            record = j0 // LANES * depth + i
-            for lane in range(many):
-                r, c = np.float64(row[record, lane]), np.float64(column[record, lane])
-                dr[i, j0 + lane] += r
-                dc[i, j0 + lane] += c
-                drop[i, j0 + lane] += r - c
-                size = max(size, abs(r - c))
+    for k in range(nodes):
+        for line in range(lines):
+            value = np.float64(panels[line // LANES * padded(nodes) + k, line % LANES])
+            total[k, line] += value
+            size = max(size, abs(value))
     return size
 
 
 @kernel
-def imbalance(net: Network, drop: Floats, dr: Floats, dc: Floats, rows: Floats, columns: Floats) -> None:
-    """Kirchhoff's current law in float64: current missing at every row and column node, A.
+def imbalance(net: Network, dr: Floats, dc: Floats, rows: Floats, columns: Floats) -> None:
+    """Subtract from the right-hand sides `rows` and `columns`, A, what deviations draw, in float64.
 
-    All arrays are (rows, columns); `drop` is V0 + E + dr - dc.
+    All arrays are (rows, columns).
     """
-    m, n = drop.shape
+    m, n = dr.shape
     depth = padded(m)
     g_row, g_col = 1.0 / net.wire_row, 1.0 / net.wire_col
     for i in range(m):
         for j in range(n):
-            current = g_col * np.float64(net.g_col[j // LANES * depth + i, j % LANES]) * drop[i, j]
+            g = g_col * np.float64(net.g_col[j // LANES * depth + i, j % LANES])
+            current = g * (dr[i, j] - dc[i, j])
             row, column = -current, current
             if j > 0:
                 row += g_row * (dr[i, j - 1] - dr[i, j])
@@ -347,39 +344,38 @@ def imbalance(net: Network, drop: Floats, dr: Floats, dc: Floats, rows: Floats, 
                 column += g_col * (dc[i + 1, j] - dc[i, j])
             else:
                 column -= g_col * np.float64(net.drive_col[j // LANES, j % LANES]) * dc[i, j]
-            rows[i, j], columns[i, j] = row, column
+            rows[i, j] += row
+            columns[i, j] += column
 
 
 @kernel
-def refine(
-    net: Network, work: Workspace, lines: Lines, emf: Floats, tolerance: float, most: int, volts: Floats,
-    row_current: Floats, column_current: Floats,
-) -> tuple[int, float]:  # fmt: skip
-    """Correct the solution in `work` until a correction is small; returns as `solve_network`."""
+def refine(net: Network, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
+    """As `solve_once`, with corrections from float64 residuals until one is below the tolerance."""
     m, n = net.rows, net.columns
-    dr, dc, drop = np.zeros((m, n)), np.zeros((m, n)), np.empty((m, n))
+    b_row, b_col, dr, dc = np.zeros((m, n)), np.zeros((m, n)), np.zeros((m, n)), np.zeros((m, n))
     rows, columns = np.empty((m, n)), np.empty((m, n))
-    for i in range(m):
-        for j in range(n):
-            drop[i, j] = lines.v_row[i] - lines.v_col[j] + (emf[i, j] if emf.size > 0 else 0.0)
-    iterations, size = 0, math.inf
+    turn(n, m, work.b_row, 1.0, work.p)
+    unpack(work.p, b_row)
+    unpack(work.b_col, b_col)
+    sweeps = -1
     for _ in range(MOST_REFINEMENTS):
+        solved, size = solve_once(net, tolerance if sweeps < 0 else 0.05 * tolerance, most, work)
+        if solved < 0:
+            return -1, size
         turn(n, m, work.dr, 1.0, work.p)
-        change = add_deviations(net, work.p, work.c, dr, dc, drop)
-        size = change if iterations > 0 else math.inf
+        size = add_panels(work.p, dr) + add_panels(work.c, dc)
+        sweeps += 1 + solved
         if size < tolerance:
-            break
-        imbalance(net, drop, dr, dc, rows, columns)
+            pack(dc, 1.0, work.c)
+            pack(dr, 1.0, work.p)
+            turn(m, n, work.p, 1.0, work.dr)
+            return sweeps, size
+        for i in range(m):
+            for j in range(n):
+                rows[i, j] = b_row[i, j] / net.wire_row
+                columns[i, j] = b_col[i, j] / net.wire_col
+        imbalance(net, dr, dc, rows, columns)
         pack(rows, net.wire_row, work.p)
         turn(m, n, work.p, 1.0, work.b_row)
         pack(columns, net.wire_col, work.b_col)
-        solved, _ = solve_deviations(net, 0.05 * tolerance, most, work)
-        if solved < 0:
-            return -1, size
-        iterations += 1 + solved
-    if volts.size > 0:
-        for i in range(m):
-            for j in range(n):
-                volts[i, j] = drop[i, j] - (emf[i, j] if emf.size > 0 else 0.0)
-    currents_of(net, drop, row_current, column_current)
-    return (iterations if size < tolerance else -1), size
+    return -1, size

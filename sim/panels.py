@@ -10,7 +10,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32
-from .lanes import LANES, TURNED, load_wide, splat, store, times, turned
+from .lanes import LANES, TURNED, load, load_wide, splat, store, store_wide, times, turned
 
 
 @kernel
@@ -41,6 +41,23 @@ def pack(values: Floats, scale: float, panels: Floats32) -> None:
             source, target = values[k, first : first + many], panels[base + k]
             for lane in range(many):
                 target[lane] = np.float32(scale) * np.float32(source[lane])
+
+
+@kernel
+def unpack(panels: Floats32, values: Floats) -> None:
+    """Copy panels into values (nodes, lines), C-ordered."""
+    nodes, lines = values.shape
+    depth = padded(nodes)
+    for first in range(0, lines, LANES):
+        base = first // LANES * depth
+        many = min(LANES, lines - first)
+        for k in range(nodes):
+            if many == LANES:
+                store_wide(values, k, first, load(panels, base + k))
+                continue
+            source, target = panels[base + k], values[k, first : first + many]
+            for lane in range(many):
+                target[lane] = np.float64(source[lane])
 
 
 @kernel

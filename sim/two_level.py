@@ -35,17 +35,27 @@ def mean_of(panels: Floats32, count: int) -> float:
 
 @kernel
 def set_coarse(net: Network) -> None:
-    """Find the modes of the present mean conductance and drivers."""
+    """Find the modes of the present mean conductance and drivers, unless they are there.
+
+    The mean is rounded to an eighth of an octave, so that the modes change rarely and depend on the
+    conductances alone, not on those before.
+    """
+    mean = mean_of(net.total_col, net.rows * net.columns)
+    g = 2.0 ** (math.floor(8.0 * math.log2(mean) + 0.5) / 8.0)
+    drive_row, drive_col = mean_of(net.drive_row, net.rows), mean_of(net.drive_col, net.columns)
+    ratio = net.wire_col / net.wire_row
+    key = net.coarse_key
+    if key[0] == g and key[1] == drive_row and key[2] == drive_col and key[3] == ratio:
+        return
+    key[0], key[1], key[2], key[3] = g, drive_row, drive_col, ratio
     coarse = net.coarse
     along, across = np.zeros(MODES), np.zeros(MODES)
     coarse.weight[:] = np.float32(0.0)
-    row_modes = line_modes(net.columns, mean_of(net.drive_row, net.rows), False, along, coarse.row)
-    column_modes = line_modes(net.rows, mean_of(net.drive_col, net.columns), True, across, coarse.column)
+    row_modes = line_modes(net.columns, drive_row, False, along, coarse.row)
+    column_modes = line_modes(net.rows, drive_col, True, across, coarse.column)
     for j in range(net.columns):
         for m in range(MODES):
             coarse.row_turned[j // LANES * LANES + m, j % LANES] = coarse.row[j, m]
-    g = mean_of(net.g_col, net.rows * net.columns)
-    ratio = net.wire_col / net.wire_row
     for q in range(column_modes):
         for p in range(row_modes):
             wire = along[p] * ratio
@@ -56,20 +66,31 @@ def set_coarse(net: Network) -> None:
 
 
 @kernel
-def project(net: Network, coarse: Coarse, r: Floats32, onto: Floats32, scratch: Floats32) -> float:
-    """onto = weight * (Q^T r); returns r^T Q weight Q^T r. `scratch` is (16, 16)."""
-    depth = padded(net.rows)
+def advance(
+    net: Network, alpha: float, p: Floats32, sp: Floats32, x: Floats32, r: Floats32, onto: Floats32,
+    scratch: Floats32,
+) -> float:  # fmt: skip
+    """x += alpha p, r -= alpha sp, and onto = weight * (Q^T r) of the new r; returns r^T Q weight Q^T r.
+
+    `scratch` is (16, 16).
+    """
+    depth, coarse = padded(net.rows), net.coarse
+    step, back = splat(np.float32(alpha)), splat(np.float32(-alpha))
     onto[:] = np.float32(0.0)
     for panel in range(padded(net.columns) // LANES):
         base = panel * depth
         scratch[:] = np.float32(0.0)
         for i in range(0, depth, 4):
-            r0, r1, r2, r3 = (
-                load(r, base + i),
-                load(r, base + i + 1),
-                load(r, base + i + 2),
-                load(r, base + i + 3),
-            )
+            for k in range(base + i, base + i + 4):
+                store(x, k, fma(step, load(p, k), load(x, k)))
+            r0 = fma(back, load(sp, base + i), load(r, base + i))
+            r1 = fma(back, load(sp, base + i + 1), load(r, base + i + 1))
+            r2 = fma(back, load(sp, base + i + 2), load(r, base + i + 2))
+            r3 = fma(back, load(sp, base + i + 3), load(r, base + i + 3))
+            store(r, base + i, r0)
+            store(r, base + i + 1, r1)
+            store(r, base + i + 2, r2)
+            store(r, base + i + 3, r3)
             for q in range(MODES):
                 total = fma(splat(coarse.column[i, q]), r0, load(scratch, q))
                 total = fma(splat(coarse.column[i + 1, q]), r1, total)
@@ -82,10 +103,10 @@ def project(net: Network, coarse: Coarse, r: Floats32, onto: Floats32, scratch: 
             store(onto, q, total)
     energy = 0.0
     for q in range(MODES):
-        for p in range(MODES):
-            amount = np.float64(onto[q, p])
-            energy += amount * amount * coarse.weight[q, p]
-            onto[q, p] *= coarse.weight[q, p]
+        for m in range(MODES):
+            amount = np.float64(onto[q, m])
+            energy += amount * amount * coarse.weight[q, m]
+            onto[q, m] *= coarse.weight[q, m]
     return energy
 
 
@@ -200,15 +221,6 @@ def apply_schur(net: Network, p: Floats32, dr: Floats32, sp: Floats32) -> float:
 
 
 @kernel
-def advance(alpha: float, p: Floats32, sp: Floats32, x: Floats32, r: Floats32) -> None:
-    """x += alpha p, r -= alpha sp."""
-    step, back = splat(np.float32(alpha)), splat(np.float32(-alpha))
-    for record in range(p.shape[0]):
-        store(x, record, fma(step, load(p, record), load(x, record)))
-        store(r, record, fma(back, load(sp, record), load(r, record)))
-
-
-@kernel
 def conjugate_gradients(
     net: Network, b_row: Floats32, b_col: Floats32, tolerance: float, most: int, x: Floats32,
     dr: Floats32, r: Floats32, z: Floats32, p: Floats32, sp: Floats32, scratch: Floats32,
@@ -219,17 +231,16 @@ def conjugate_gradients(
         Iterations and the size of the last preconditioned residual, V, which estimates the error of x.
     """
     coarse = net.coarse
-    if net.coarse_ready[0] == 0:
-        set_coarse(net)
-        net.coarse_ready[0] = 1
+    set_coarse(net)
     x[:] = np.float32(0.0)
     p[:] = np.float32(0.0)
+    sp[:] = np.float32(0.0)
     sweep_rows(net, x, b_row, True, dr)
     first_residual(net, dr, b_col, r)
     amounts, panel = scratch[:MODES], scratch[MODES : 2 * MODES]
-    iterations, previous, size = 0, 0.0, math.inf
+    iterations, previous, size, alpha = 0, 0.0, math.inf, 0.0
     while True:
-        energy = solve_columns(net, r, z) + project(net, coarse, r, amounts, panel)
+        energy = advance(net, alpha, p, sp, x, r, amounts, panel) + solve_columns(net, r, z)
         beta = energy / previous if previous > 0.0 else 0.0
         size = new_direction(net, coarse, amounts, beta, z, p, panel)
         if size < tolerance or iterations == most:
@@ -238,7 +249,6 @@ def conjugate_gradients(
         previous = energy
         sweep_rows(net, p, b_row, False, dr)
         alpha = energy / apply_schur(net, p, dr, sp)
-        advance(alpha, p, sp, x, r)
     one = splat(np.float32(1.0))
     for record in range(x.shape[0]):
         store(x, record, fma(one, load(z, record), load(x, record)))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ...records.manifest import Manifest
 from ...records.reader import RunReader
 from ...records.values import MapRecord, MessageRecord, PulseTotal, ReadTotal, SwitchingRecord
+from .trials import TrialEvidence, gather_trials
 
-PURPOSES = ("train", "audit", "map", "program", "calibrate", "infer")
+PURPOSES = ("train", "audit", "characterize", "disturb", "map", "program", "calibrate", "infer")
 Series = tuple[NDArray[np.int64], NDArray[np.float64]]
 # Quarter decades: fine enough to see saturation, coarse enough for intervals that say something.
 BINS_PER_DECADE = 4
@@ -67,6 +68,7 @@ class Evidence:
     spending: list[Spending]
     arrays: dict[str, NDArray[Any]]
     messages: list[MessageRecord]
+    trials: TrialEvidence | None = None
 
     def number(self, key: str) -> float | None:
         """A number of the result, None if it is absent or something else."""
@@ -88,6 +90,7 @@ def gather(directory: Path) -> Evidence:
     """
     with RunReader(directory) as run:
         switching = run.switching()
+        arrays = run.arrays()
         return Evidence(
             directory=directory,
             manifest=run.manifest,
@@ -96,8 +99,9 @@ def gather(directory: Path) -> Evidence:
             bins=switching_bins(switching),
             flips=flips_by_epoch(switching),
             spending=spending(run.pulse_totals(), run.read_totals()),
-            arrays=run.arrays(),
+            arrays=arrays,
             messages=run.messages(),
+            trials=gather_trials(directory, arrays),
         )
 
 

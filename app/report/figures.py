@@ -57,8 +57,8 @@ _STYLE: dict[str, Any] = {
 
 def accuracy(evidence: Evidence) -> str:
     """Accuracy against epoch beside the float network."""
-    with _styled():
-        figure, axes = _figure(3.1)
+    with styled():
+        figure, axes = single_figure(3.1)
         styles = (
             ("train_accuracy", "train", BLUE, "-", "o"),
             ("validation_accuracy", "validation", ORANGE, "-", "s"),
@@ -84,26 +84,26 @@ def accuracy(evidence: Evidence) -> str:
         top = axes.get_ylim()[1]
         axes.set_ylim(top=1.0 if 0.9 < top < 1.06 else top)
         _epoch_axis(axes)
-        _legend(figure, axes, 2)
-        return _uri(figure)
+        legend_above(figure, axes, 2)
+        return image_uri(figure)
 
 
 def training_metric(series: Series, name: str, colour: str = BLUE) -> str:
     """One metric against epoch."""
-    with _styled():
-        figure, axes = _figure(2.5)
+    with styled():
+        figure, axes = single_figure(2.5)
         epochs, values = series
         axes.plot(epochs, values, color=colour, marker=_marker(epochs, "o"))
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(values, initial=0.0))))
         axes.set_ylabel(name)
         _epoch_axis(axes)
-        return _uri(figure)
+        return image_uri(figure)
 
 
 def flips(epochs: NDArray[np.int64], requested: NDArray[np.float64], measured: NDArray[np.float64]) -> str:
     """Flips asked for and measured, by epoch."""
-    with _styled():
-        figure, axes = _figure(2.5)
+    with styled():
+        figure, axes = single_figure(2.5)
         axes.plot(
             epochs, requested, "--", color=INK, label="requested", marker=_marker(epochs, "o"), mfc="white"
         )
@@ -111,8 +111,8 @@ def flips(epochs: NDArray[np.int64], requested: NDArray[np.float64], measured: N
         axes.set_ylim(bottom=0)
         axes.set_ylabel("flips in the epoch")
         _epoch_axis(axes)
-        _legend(figure, axes, 2)
-        return _uri(figure)
+        legend_above(figure, axes, 2)
+        return image_uri(figure)
 
 
 def resistance_limits(maps: Sequence[MapRecord]) -> tuple[float, float]:
@@ -130,8 +130,8 @@ def resistance_limits(maps: Sequence[MapRecord]) -> tuple[float, float]:
 def resistance_map(found: MapRecord, limits: tuple[float, float]) -> str:
     """One map as a heat map; unreadable cells are grey with a cross."""
     rows, columns = found.resistance.shape
-    with _styled():
-        figure, axes = _figure(float(np.clip(3.5 * rows / columns, 1.0, 4.6)) + 0.75)
+    with styled():
+        figure, axes = single_figure(float(np.clip(3.5 * rows / columns, 1.0, 4.6)) + 0.75)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         axes.set_facecolor("#D9DDE2")
@@ -155,13 +155,13 @@ def resistance_map(found: MapRecord, limits: tuple[float, float]) -> str:
         extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
         bar = figure.colorbar(image, ax=axes, label="resistance (kΩ)", extend=extend[below, above])
         bar.outline.set_visible(False)
-        return _uri(figure)
+        return image_uri(figure)
 
 
 def resistance_histogram(maps: Sequence[MapRecord]) -> str:
     """Resistances by state: the last map filled, the one before it as outlines."""
-    with _styled():
-        figure, axes = _figure(2.7)
+    with styled():
+        figure, axes = single_figure(2.7)
         everything = np.concatenate([_readable(found) for found in maps]) / KILO
         logarithmic = bool(
             everything.size and everything.min() > 0 and everything.max() > 5 * everything.min()
@@ -186,14 +186,14 @@ def resistance_histogram(maps: Sequence[MapRecord]) -> str:
         axes.set_ylabel("cells")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.grid(axis="x", visible=False)
-        _legend(figure, axes, 2)
-        return _uri(figure)
+        legend_above(figure, axes, 2)
+        return image_uri(figure)
 
 
 def switching(bins: Sequence[SwitchingBins]) -> str:
     """Requested against measured switching probability of one layer, with 95 % Wilson intervals."""
-    with _styled():
-        figure, axes = _figure(3.9)
+    with styled():
+        figure, axes = single_figure(3.9)
         low = 1.0
         for each in bins:
             if not each.cells.size:
@@ -220,15 +220,15 @@ def switching(bins: Sequence[SwitchingBins]) -> str:
         axes.set_ylim(start, 1.4)
         axes.set_xlabel("requested switching probability")
         axes.set_ylabel("measured share switched")
-        _legend(figure, axes, 3)
-        return _uri(figure)
+        legend_above(figure, axes, 3)
+        return image_uri(figure)
 
 
 def cost(spending: Sequence[Spending]) -> str:
     """Bench time and energy of pulses and reads, stacked by purpose."""
     colours = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
     energy_known = any(each.pulse_energy or each.read_energy for each in spending)
-    with _styled():
+    with styled():
         figure = Figure(figsize=(WIDTH, 3.5 if energy_known else 2.0), layout="constrained")
         panels = figure.subplots(2 if energy_known else 1, 1, squeeze=False)[:, 0]
         parts = [("bench time", "s", [(each.pulse_time, each.read_time) for each in spending])]
@@ -249,27 +249,31 @@ def cost(spending: Sequence[Spending]) -> str:
             axes.set_xlabel(f"{name} ({prefix}{unit})")
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
-        _legend(figure, panels[0], 4)
-        return _uri(figure)
+        legend_above(figure, panels[0], 4)
+        return image_uri(figure)
 
 
-def _styled() -> AbstractContextManager[None]:
+def styled() -> AbstractContextManager[None]:
+    """The common style of all figures of a report."""
     return mpl.rc_context(cast(Any, _STYLE))
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
+def single_figure(height: float) -> tuple[Figure, Axes]:
+    """A figure of one panel of the common width, inches high."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _uri(figure: Figure) -> str:
+def image_uri(figure: Figure) -> str:
+    """The figure as an SVG image in a data URI."""
     stream = io.BytesIO()
     # Without a date or a creator in it, the same run gives the same bytes.
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _legend(figure: Figure, axes: Axes, columns: int) -> None:
+def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
+    """The legend of a panel above the figure."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)

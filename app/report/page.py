@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import RecordError
-from . import markup, sections
+from . import markup, sections, trial_sections
 from .evidence import gather
 
 REPORT_FILE = "report.html"
@@ -30,6 +30,8 @@ def write_report(run: Path, output: Path | None = None) -> Path:
         sections.training(evidence),
         sections.confusion(evidence),
         sections.switching(evidence),
+        trial_sections.switching_trials(evidence),
+        trial_sections.fitted_parameters(evidence),
         sections.maps(evidence),
         sections.cost(evidence),
         sections.messages(evidence),

@@ -17,6 +17,7 @@ from ..programming import program
 from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
 from .digital import Digital, fresh_digital
+from .feedback import Feedback
 from .layer import PairLayer
 from .network import CrossbarNetwork, judge_scores
 from .placement import layer_sizes, record_tiles
@@ -138,6 +139,7 @@ class Trainer:
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
         self._start()
+        self._follow_drift()
         began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
@@ -208,6 +210,16 @@ class Trainer:
         self._rules = [
             make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in self.network.layers
         ]
+
+    def _follow_drift(self) -> None:
+        """Let the select voltage of every layer follow its reference cells, if asked to."""
+        settings = self._settings
+        if settings.feedback is None:
+            return
+        for layer, updater in zip(self.network.layers, self._updaters, strict=True):
+            updater.feedback = Feedback(
+                layer, settings.feedback, updater.amplitudes, self._read, self._pulse, self._rng
+            )
 
     def _epoch(self, epoch: int) -> int:
         """One pass over the training part; returns the samples done."""
@@ -287,6 +299,11 @@ class Trainer:
             },
         )
         for number, updater in enumerate(self._updaters):
+            if updater.feedback is not None:
+                drift = updater.feedback.drift
+                journal.record_metrics(
+                    epoch, {f"drift_to_p_{number}": drift[1], f"drift_to_ap_{number}": drift[-1]}
+                )
             updater.audit.write(journal, number, number, epoch)
 
     def _train_digital_alone(self) -> float | None:

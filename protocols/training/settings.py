@@ -20,6 +20,24 @@ class CoincidenceSettings:
 
 
 @dataclass(frozen=True)
+class FeedbackSettings:
+    """How reference cells are measured again, see `protocols.training.feedback`.
+
+    Attributes:
+        every: updates of a layer between two measurements, >= 1.
+        cells: reference cells of a tile, >= 1; unused cells where the layer leaves enough, else cells with
+            weights, which are put back afterwards.
+        trials: of each cell and polarity in one measurement, >= 1.
+        gain: share of a newly found drift that is corrected, in (0, 1].
+    """
+
+    every: int = 500
+    cells: int = 8
+    trials: int = 10
+    gain: float = 0.5
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """How a network is trained; the words are those of the rule in docs/training.md.
 
@@ -41,6 +59,7 @@ class TrainingSettings:
         encoding: how wanted probabilities become pulses.
         pocket: keep the best state on the training part and restore it at the end.
         audit_every: updates between two that are checked by maps before and after; 0 for none.
+        feedback: measure reference cells again now and then and correct the select voltage; None: never.
         digital_alone: also train the digital parts alone, on the chip as it came, and report what they reach.
     """
 
@@ -61,4 +80,5 @@ class TrainingSettings:
     encoding: CoincidenceSettings = field(default_factory=CoincidenceSettings)
     pocket: bool = True
     audit_every: int = 20
+    feedback: FeedbackSettings | None = None
     digital_alone: bool = False

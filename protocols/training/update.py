@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..journal import States
+from ..mapping import ResistanceMap
 from ..settings import PulseSettings
 from .audit import Audit
 from .coincidence import firing, phases
+from .device_trials import SelectCounts, record_selected
+from .feedback import Feedback
 from .layer import PairLayer
 from .rule import Factor
 from .settings import CoincidenceSettings
@@ -24,6 +26,10 @@ class UpdateCounts:
 
 class Updater:
     """Sends the pulses of factors to one layer.
+
+    Attributes:
+        amplitudes: select voltage by polarity, V.
+        feedback: corrects it for drift; None leaves it.
 
     Args:
         layer: calibrated.
@@ -43,10 +49,11 @@ class Updater:
     ) -> None:
         self._layer, self._encoding, self._pulse = layer, encoding, pulse
         self._audit_every, self._rng = audit_every, rng
-        self._amplitude = {
+        self.amplitudes = {
             polarity: layer.calibration.amplitude(polarity, encoding.probability, pulse)
             for polarity in (1, -1)
         }
+        self.feedback: Feedback | None = None
         self._since_audit = 0
         self.audit = Audit()
         self.counts = UpdateCounts()
@@ -61,11 +68,14 @@ class Updater:
         chances = firing(factor, self._encoding)
         if chances is None:
             return
+        if self.feedback is not None:
+            self.amplitudes = self.feedback.amplitudes(epoch)
         self.counts.updates += 1
         self.counts.clipped += int(chances.clipped)
         self._since_audit += 1
         audited = 0 < self._audit_every <= self._since_audit
-        before = self._states(epoch) if audited else None
+        before = self._map(epoch) if audited else None
+        selected = SelectCounts(self._layer)
         with self._layer.crossbar.during("train", epoch):
             for phase in phases(factor, chances, self._encoding, self._layer.cell_signs, self._rng):
                 self._layer.crossbar.apply(
@@ -73,26 +83,46 @@ class Updater:
                         phase.rows,
                         phase.columns,
                         phase.polarity,
-                        self._amplitude[phase.polarity],
+                        self.amplitudes[phase.polarity],
                         self._pulse.width,
                         self._pulse.unselected,
                     )
                 )
                 self.counts.pulses += 1
+                if audited:
+                    selected.add(phase)
         if before is not None:
             self._since_audit = 0
-            after = self._states(epoch)
-            working = self._layer.calibration.levels.stuck < 0
-            used = self._layer.inputs, len(self._layer.cell_signs)
-            known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
-            self.audit.add(
-                factor,
-                self._layer.cell_signs,
-                before[: used[0], : used[1]],
-                after[: used[0], : used[1]],
-                known[: used[0], : used[1]],
-            )
+            self._audited(factor, before, self._map(epoch), selected, epoch)
 
-    def _states(self, epoch: int) -> States:
+    def _audited(
+        self, factor: Factor, first: ResistanceMap, last: ResistanceMap, selected: SelectCounts, epoch: int
+    ) -> None:
+        """Count what an update did, by requested probability and device by device."""
+        before, after = first.state, last.state
+        working = self._layer.calibration.levels.stuck < 0
+        used = self._layer.inputs, len(self._layer.cell_signs)
+        known = (working & (before >= 0) & (after >= 0)).astype(np.int8)
+        for polarity, amplitude in self.amplitudes.items():
+            record_selected(
+                self._layer.crossbar,
+                selected,
+                polarity,
+                amplitude,
+                self._pulse.width,
+                working,
+                first,
+                last,
+                epoch,
+            )
+        self.audit.add(
+            factor,
+            self._layer.cell_signs,
+            before[: used[0], : used[1]],
+            after[: used[0], : used[1]],
+            known[: used[0], : used[1]],
+        )
+
+    def _map(self, epoch: int) -> ResistanceMap:
         with self._layer.crossbar.during("audit", epoch):
-            return self._layer.map().state
+            return self._layer.map()

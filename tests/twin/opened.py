@@ -9,6 +9,7 @@ from mtjloop.drivers.bench import Bench, BenchDescription, open_bench
 from mtjloop.drivers.contract import Crossbar
 from mtjloop.drivers.emulated import Served, TwinBench, serve_bench
 from mtjloop.drivers.qualification import check_passively
+from mtjloop.instruments.link import LinkState
 
 from .benches import bench_text, described
 
@@ -83,11 +84,17 @@ class OpenedTwin(AbstractContextManager["OpenedTwin"]):
         """The guarded crossbar."""
         return self.bench.crossbars[0]
 
-    def wait_at_most(self, timeout: float) -> None:
-        """Shorten the wait for a reply, s, now that compilers have done their work."""
+    def be_impatient(self, timeout: float = 0.7) -> None:
+        """Wait for the source only so long, s, until a reply fails to come; then as long as before."""
         instruments = self.crossbar._crossbar._instruments  # type: ignore[attr-defined]
-        for one in (*instruments.sources.values(), *instruments.matrices.values()):
-            one.link._timeout = timeout
+        link = instruments.sources["smu"].link
+        patient, become = link._timeout, link._become
+
+        def became(state: LinkState, why: str) -> None:
+            link._timeout = patient
+            become(state, why)
+
+        link._timeout, link._become = timeout, became
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

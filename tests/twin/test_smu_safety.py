@@ -38,7 +38,6 @@ def bench(request: pytest.FixtureRequest) -> tuple[str, bool]:
 @pytest.fixture
 def opened(bench: tuple[str, bool]) -> Iterator[OpenedTwin]:
     with OpenedTwin(bench[0], link=bench[1]) as twin:
-        twin.wait_at_most(1.0)
         yield twin
 
 
@@ -65,6 +64,7 @@ def test_a_pulse_in_doubt_is_not_repeated_and_the_bench_goes_off(
 ) -> None:
     opened.crossbar.apply(OTHER)
     before = len(opened.twin.pulses)
+    opened.be_impatient()
     opened.served.endpoints["smu"].arm(fault, skip=skip)
     try:
         opened.crossbar.apply(PULSE)
@@ -81,6 +81,7 @@ def test_a_pulse_in_doubt_is_not_repeated_and_the_bench_goes_off(
 @pytest.mark.parametrize("fault", ["drop", "truncated-line", "garbage"])
 def test_a_read_in_doubt_leaves_the_bench_off(opened: OpenedTwin, fault: FaultName) -> None:
     opened.crossbar.apply(PULSE)
+    opened.be_impatient()
     opened.served.endpoints["smu"].arm(fault, messages=2)
     with pytest.raises(MtjloopError):
         opened.crossbar.read(READ)

@@ -74,6 +74,8 @@ def test_init_then_everything(place: Path) -> None:
     again = mtjloop(place, "init", "new", code=2)
     assert "exists already" in again.stderr
     mtjloop(place, "init", "new", "--force")
+    planned = answer(mtjloop(place, "init", "planned", "--plan", "--json"))["written"]
+    assert [Path(one).name for one in planned] == ["bench.yaml", "experiment.yaml", "plan.yaml"]
     mapped = answer(mtjloop(place, "map", "new/bench.yaml", "--json", "--seed", "4"))
     assert [(tile["rows"], tile["columns"]) for tile in mapped["tiles"]] == [(14, 24), (6, 12)]
 
@@ -118,6 +120,24 @@ def test_seeds_decide_the_states(place: Path) -> None:
             return list(stored["state0"].ravel())
 
     assert states("1") == states("1") != states("2")
+
+
+def test_a_bench_of_two_levels_trains_and_infers_and_refuses_a_scheme_of_four(place: Path) -> None:
+    limited = BENCH + "  electronics: {distinct_levels: 2, read_levels: 1}\n"
+    (place / "bench.yaml").write_text(limited, encoding="utf-8")
+    refused = mtjloop(place, "train", "bench.yaml", "quick.yaml", code=2)
+    assert "operation.program_unselected is third" in refused.stderr
+    assert "write half" in refused.stderr
+    half = limited + "operation: {program_unselected: half}\n"
+    (place / "bench.yaml").write_text(half, encoding="utf-8")
+    trained = answer(mtjloop(place, "train", "bench.yaml", "quick.yaml", "--json"))
+    again = answer(mtjloop(place, "infer", trained["run_dir"], "--json"))
+    assert again["failed_cells"] == 0
+    assert again["test_accuracy"] == pytest.approx(trained["test_accuracy"], abs=0.1)
+    analog = half.replace("half}", "half, read_encoding: analog}")
+    (place / "bench.yaml").write_text(analog, encoding="utf-8")
+    refused = mtjloop(place, "train", "bench.yaml", "quick.yaml", code=2)
+    assert "read_encoding: auto" in refused.stderr
 
 
 def test_program_then_map_on_a_chip_with_memory(place: Path) -> None:

@@ -47,6 +47,7 @@ def test_only_the_command_is_installed(wheel: zipfile.ZipFile) -> None:
 def test_every_module_and_data_file_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     inside = set(wheel.namelist())
     wanted = {"mtjloop/py.typed", "mtjloop/app/templates/bench.yaml", "mtjloop/app/templates/experiment.yaml"}
+    wanted.add("mtjloop/app/templates/plan.yaml")
     for folder in ("app", "drivers", "instruments", "protocols", "records", "sim"):
         wanted |= {f"mtjloop/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / folder).rglob("*.py")}
     wanted |= {f"mtjloop/{path.name}" for path in ROOT.glob("*.py")}

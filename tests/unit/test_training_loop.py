@@ -29,6 +29,7 @@ from mtjloop.protocols.training.scores import confusion, evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
 from mtjloop.records.reader import RunReader
 from mtjloop.records.run import RunRecorder
+from mtjloop.records.tallies import point_counts
 
 READ = ReadSettings(0.1)
 PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
@@ -207,6 +208,11 @@ def test_what_is_recorded_adds_up(iris: Split, tmp_path: Path) -> None:
         assert all(0 <= one.switched <= one.cells for one in switching)
         metrics = reader.metrics()
         assert len(metrics["train_accuracy"][0]) == 6
+    # Cells that an audited update selected once are trials of single devices, at the asked P of one half.
+    devices = point_counts(directory)
+    assert {each.kind for each in devices} == {"audit"} and all(each.row is not None for each in devices)
+    assert len({each.voltage for each in devices}) <= 2 * len(trainer.crossbars)
+    assert all(0 <= each.switched <= each.trials for each in devices)
 
 
 def test_stopping_keeps_a_usable_network(iris: Split) -> None:

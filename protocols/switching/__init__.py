@@ -1,0 +1,1 @@
+"""Switching probabilities: measured, counted, fitted, compared."""

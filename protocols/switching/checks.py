@@ -1,0 +1,185 @@
+"""Whether a fitted law with constant parameters describes the trials: fit, scatter over blocks, drift."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ...drivers.contract import Floats
+from .law import Law
+from .likelihood import Flags, gradients, information_weights, log_hazards
+
+if TYPE_CHECKING:
+    from .fit import Counts
+
+SIGNIFICANT = 0.01
+"""A device is flagged when either test falls below; a steady one is by chance in at most 2 % of runs."""
+_WAVES = 4
+"""Cosines over the time of the campaign that stand for a slow drift."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Tests of one fit.
+
+    Attributes:
+        deviance: of the counts pooled over blocks.
+        degrees_of_freedom: points less fitted parameters.
+        goodness_p: chance of a larger deviance if the law holds; NaN without degrees of freedom.
+        dispersion: scatter of blocks over that of binomial trials, 1 if they are steady.
+        overdispersion_p: chance of more scatter from steady trials.
+        time_p: chance of more slow change over time from steady trials.
+        resistance_p: chance of more change along with the resistance before the pulse.
+        drift_p: the smaller of both, corrected for looking at two.
+    """
+
+    deviance: float
+    degrees_of_freedom: int
+    goodness_p: float
+    dispersion: float
+    overdispersion_p: float
+    time_p: float
+    resistance_p: float
+    drift_p: float
+
+    @property
+    def flagged(self) -> bool:
+        """Whether blocks scatter or drift beyond chance."""
+        return self.overdispersion_p < SIGNIFICANT or self.drift_p < SIGNIFICANT
+
+
+def check_fit(
+    counts: "Sequence[Counts]",
+    voltages: Floats,
+    widths: Floats,
+    switched: Floats,
+    trials: Floats,
+    law: Law,
+    theta: Floats,
+    free: Flags,
+) -> Checks:
+    """Test one fit.
+
+    Args:
+        counts: trials of the device by block and point.
+        voltages: of the pooled points, (points,), V.
+        widths: (points,), s.
+        switched: (points,).
+        trials: (points,).
+        law: switching law.
+        theta: maximum, (4,).
+        free: which parameters were fitted, (4,).
+    """
+    fitted = int(free.sum())
+    eta = _etas(law, theta, voltages, widths)
+    deviance = binomial_deviance(switched, trials, -np.expm1(-np.exp(eta)))
+    freedom = len(trials) - fitted
+    goodness = float(stats.chi2.sf(deviance, freedom)) if freedom > 0 else math.nan
+    blocks = _Blocks.of(counts, law, theta, free)
+    numbers = np.array([each.block for each in counts], dtype=np.int64)
+    scatter, rank = blocks.score(_members(numbers))
+    dispersion = scatter / rank if rank else math.nan
+    over = float(stats.chi2.sf(scatter, rank)) if rank else math.nan
+    time = blocks.chance(_waves(blocks.time, len(set(numbers.tolist()))))
+    resistance = blocks.chance(_centred(np.log(blocks.resistance)))
+    found = [p for p in (time, resistance) if not math.isnan(p)]
+    drift = min(1.0, len(found) * min(found)) if found else math.nan
+    return Checks(deviance, freedom, goodness, dispersion, over, time, resistance, drift)
+
+
+def binomial_deviance(switched: Floats, trials: Floats, p: Floats) -> float:
+    """Twice the log likelihood that counts lose from their own shares to p; arrays (points,)."""
+    k, n = switched, trials
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(k > 0, k * np.log(k / (n * p)), 0.0)
+        terms += np.where(k < n, (n - k) * np.log((n - k) / (n * (1.0 - p))), 0.0)
+    return float(2.0 * terms.sum())
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Counts by block and point beside what the fit expects there, (cells,) each.
+
+    Attributes:
+        pull: derivative of the log likelihood by the log hazard.
+        weight: information about the log hazard.
+        slopes: derivatives of the log hazard by the fitted parameters, (cells, fitted).
+        time: mean of the trials, s.
+        resistance: mean before the pulse, ohm.
+    """
+
+    pull: Floats
+    weight: Floats
+    slopes: Floats
+    time: Floats
+    resistance: Floats
+
+    @staticmethod
+    def of(counts: "Sequence[Counts]", law: Law, theta: Floats, free: Flags) -> "_Blocks":
+        voltages = np.array([each.voltage for each in counts])
+        widths = np.array([each.width for each in counts])
+        switched = np.array([each.switched for each in counts], dtype=np.float64)
+        trials = np.array([each.trials for each in counts], dtype=np.float64)
+        eta = _etas(law, theta, voltages, widths)
+        hazard = np.exp(np.minimum(eta, 50.0))
+        p = -np.expm1(-hazard)
+        return _Blocks(
+            (switched - trials * p) * np.where(hazard > 1e-12, hazard / p, 1.0),
+            trials * information_weights(eta),
+            gradients(law, theta, free, voltages, widths)[:, free],
+            np.array([each.time for each in counts]),
+            np.array([each.resistance for each in counts]),
+        )
+
+    def score(self, covariates: Floats) -> tuple[float, int]:
+        """Score statistic of some covariates, (cells, q), beside the fitted parameters, and its rank.
+
+        If the covariates do not matter it is a chi-square of that many degrees of freedom.
+        """
+        w, j = self.weight, self.slopes
+        own = j.T @ (w[:, None] * j)
+        if covariates.shape[1] == 0 or not np.linalg.cond(own) < 1e12:
+            return math.nan, 0
+        beside = covariates - j @ np.linalg.solve(own, j.T @ (w[:, None] * covariates))
+        score = beside.T @ self.pull
+        spread = beside.T @ (w[:, None] * beside)
+        values, vectors = np.linalg.eigh(spread)
+        told = values > 1e-6 * max(float(values[-1]), 1e-300)
+        along = vectors[:, told].T @ score
+        return float((along**2 / values[told]).sum()), int(told.sum())
+
+    def chance(self, covariates: Floats) -> float:
+        """Chance of a larger score of these covariates; NaN if they cannot be told."""
+        value, rank = self.score(covariates)
+        return float(stats.chi2.sf(value, rank)) if rank else math.nan
+
+
+def _members(blocks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """One covariate a block, 1 for its own cells: a shift of the log hazard there, (cells, blocks)."""
+    return np.asarray((blocks[:, None] == np.unique(blocks)[None, :]).astype(np.float64))
+
+
+def _etas(law: Law, theta: Floats, voltages: Floats, widths: Floats) -> Floats:
+    return np.asarray(np.minimum(log_hazards(law, theta, voltages, widths), 50.0))
+
+
+def _waves(time: Floats, blocks: int) -> NDArray[np.float64]:
+    """Cosines over the time of the campaign, (cells, waves)."""
+    span = float(np.ptp(time))
+    count = min(_WAVES, blocks - 1)
+    if count < 1 or not span > 0.0:
+        return np.empty((len(time), 0))
+    phase = np.pi * (time - time.min()) / span
+    return np.stack([np.cos((m + 1) * phase) for m in range(count)], axis=1)
+
+
+def _centred(values: Floats) -> NDArray[np.float64]:
+    """One covariate of unit variance, (cells, 1); none if the values are all alike."""
+    spread = float(values.std())
+    if not (np.isfinite(spread) and spread > 1e-9):
+        return np.empty((len(values), 0))
+    return np.asarray(((values - values.mean()) / spread)[:, None])

@@ -1,0 +1,63 @@
+"""The voltage a junction really saw: what was asked less the drop along lines, drivers and access transistor.
+
+Line currents are taken as measured where the bench measures them, and from the last known resistances
+where it does not; along a line they are shared out by the conductances.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...drivers.contract import Applied, Floats, Pulse
+from .settings import LineResistances
+
+Integers = NDArray[np.int64]
+
+
+def junction_voltages(
+    lines: LineResistances,
+    pulse: Pulse,
+    applied: Applied,
+    resistance: Floats,
+    row: int,
+    columns: Integers,
+    gated: bool,
+) -> Floats:
+    """Magnitude of the voltage across the junctions of chosen cells of one row, (cells,), V.
+
+    Args:
+        lines: resistances in series.
+        pulse: as asked; cells on a floating line are taken to carry no current.
+        applied: what the bench says of it.
+        resistance: of every cell before the pulse, (rows, columns), ohm.
+        row: of the chosen cells.
+        columns: of the chosen cells, (cells,).
+        gated: whether the gates of all other rows are closed.
+    """
+    volts = pulse.rows[:, None] - pulse.columns[None, :]
+    if not lines.any:
+        return np.asarray(np.abs(volts[row, columns]))
+    conductance = np.where(np.isfinite(resistance), 1.0 / resistance, 0.0)
+    if gated:
+        others = np.arange(len(conductance)) != row
+        conductance[others] = 0.0
+    currents = np.nan_to_num(conductance * volts)
+    own = currents[:, columns] * _scales(currents[:, columns].sum(axis=0), applied.column_currents, columns)
+    along_row = currents[row] * _scales(np.asarray(currents[row].sum()), applied.row_currents, row)
+    places = np.arange(volts.shape[1])
+    shared = np.minimum(places[:, None], columns[None, :])
+    row_drop = lines.driver * along_row.sum() + lines.row_segment * (along_row @ shared)
+    last = len(volts) - 1
+    common = np.minimum(last - np.arange(len(volts)), last - row)
+    column_drop = lines.driver * own.sum(axis=0) + lines.column_segment * (common @ own)
+    junction = volts[row, columns] - row_drop - column_drop - lines.access * own[row]
+    return np.asarray(np.abs(junction))
+
+
+def _scales(expected: Floats, measured: Floats | None, lines: int | Integers) -> Floats:
+    """Measured over expected line currents; 1 where either says nothing."""
+    if measured is None:
+        return np.ones_like(expected, dtype=np.float64)
+    found = np.asarray(measured[lines], dtype=np.float64)
+    known = np.isfinite(found) & (np.abs(expected) > 1e-12)
+    ratio = np.divide(found, expected, out=np.ones_like(found), where=known)
+    return np.where((ratio > 0.5) & (ratio < 2.0), ratio, 1.0)

@@ -1,0 +1,145 @@
+"""`mtjloop characterize` and `mtjloop probabilities` as a user meets them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from mtjloop.app.init_command import template
+from mtjloop.app.main import app
+from mtjloop.app.plan_file import read_plan_file
+from mtjloop.drivers.bench import BenchFile, read_bench_file, tile_views
+from mtjloop.protocols.switching.settings import CharacterizeSettings, LineResistances
+
+RUN = CliRunner()
+PLAN = """name: t
+tiles: [0]
+cells: {random: 6}
+widths: {from: 10 us, to: 1 ms, steps: 2}
+block: {trials: 10, reference: 2, control: 1}
+maximum: 40
+precision: none
+disturb: {voltages: [300 mV], width: 100 us, pulses: 10}
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    bench, plan = tmp_path / "bench.yaml", tmp_path / "plan.yaml"
+    bench.write_text(template("bench.yaml").replace("rows: 14, columns: 24", "rows: 4, columns: 4"))
+    plan.write_text(PLAN)
+    return bench, plan
+
+
+def test_measure_then_ask(files: tuple[Path, Path], tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    done = RUN.invoke(app, ["characterize", *map(str, files), "--runs", runs, "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    (tile,) = result["tiles"]
+    assert tile["devices"] == 6 and tile["trials"] == 6 * 2 * 3 * 12
+    assert tile["disturb"][0]["exposures"] > 0
+    asked = RUN.invoke(app, ["probabilities", "last", "--runs", runs, "--json"])
+    points = json.loads(asked.stdout)["points"]
+    assert sum(point["trials"] for point in points) == tile["trials"]
+    for point in points:
+        assert point["clopper_pearson_low"] <= point["wilson_low"] + 1e-2
+        assert point["wilson_low"] <= point["probability"] <= point["wilson_high"]
+        assert 0.9 * point["voltage"] < point["applied_voltage"] < point["voltage"]
+    table = RUN.invoke(app, ["probabilities", result["run_dir"], "--csv"])
+    rows = list(csv.DictReader(io.StringIO(table.stdout)))
+    assert [int(row["switched"]) for row in rows] == [point["switched"] for point in points]
+    shown = RUN.invoke(app, ["probabilities", result["run_dir"]])
+    assert "k/n" in shown.stdout and "AP to P" in shown.stdout
+
+
+KEYS = {
+    *("row", "column", "polarity", "delta", "delta_low", "delta_high", "critical_voltage"),
+    *("critical_voltage_low", "critical_voltage_high", "deviance", "degrees_of_freedom"),
+    *("overdispersion_p", "drift_p"),
+}
+
+
+def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bench, plan = files
+    runs = str(tmp_path / "runs")
+    plan.write_text(PLAN.replace("maximum: 40", "maximum: 260").replace("random: 6", "random: 4"))
+    measured = json.loads(
+        RUN.invoke(app, ["characterize", *map(str, files), "--runs", runs, "--json"]).stdout
+    )
+    done = RUN.invoke(app, ["fit", "last", "--runs", runs, "--compare", "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert len(result["rows"]) == 8
+    truth = tile_views(read_bench_file(bench), 0)[0].parameters
+    for row in result["rows"]:
+        assert set(row) >= KEYS
+        place = row["row"], row["column"]
+        assert row["delta"] == pytest.approx(truth["delta"][place], rel=0.2)
+        name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
+        assert row["critical_voltage"] == pytest.approx(truth[name][place], rel=0.08)
+        assert row["delta_low"] < row["delta"] < row["delta_high"]
+    assert {each["law"] for each in result["laws"]} == {"fokker-planck", "neel-brown-1", "neel-brown-2"}
+    # The die file takes the place of the die of the bench.
+    text = yaml.safe_load(bench.read_text())
+    text["simulated"]["die"] = result["die_file"]
+    fitted = tmp_path / "fitted.yaml"
+    fitted.write_text(yaml.safe_dump(text))
+    again = tile_views(read_bench_file(fitted), 0)[0]
+    for row in result["rows"]:
+        place = row["row"], row["column"]
+        assert again.parameters["delta"][place] == pytest.approx(row["delta"], rel=0.1)
+        ohm = truth["resistance_parallel_ohm"][place]
+        assert again.parameters["resistance_parallel_ohm"][place] == pytest.approx(ohm, rel=0.02)
+        assert again.parameters["tmr"][place] == pytest.approx(truth["tmr"][place], rel=0.03)
+    kept = read_bench_file(fitted).content.simulated
+    assert kept is not None and kept.die.provenance is not None
+    assert Path(measured["run_dir"]).name == kept.die.provenance["run"]
+    assert "Delta" in RUN.invoke(app, ["fit", measured["run_dir"]]).stdout
+
+
+def test_the_template_holds_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(template("plan.yaml"))
+    plan = read_plan_file(path)
+    found = plan.settings(read_bench(tmp_path), 1.9e-9, LineResistances())
+    assert found == CharacterizeSettings(widths=(1e-5, 1e-4, 1e-3))
+    assert plan.content.cells == "all" and plan.content.record == "full"
+
+
+def read_bench(where: Path) -> BenchFile:
+    (where / "bench.yaml").write_text(template("bench.yaml"))
+    return read_bench_file(where / "bench.yaml").content
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("to: 1 ms", "to: 1 s", "pulse width of 1 s"),
+        ("cells: {random: 6}", "cells: [[9, 0]]", "rows 0 to 3"),
+        ("tiles: [0]", "tiles: [7]", "tiles 0 to 1"),
+        ("voltages: [300 mV]", "voltages: [900 mV]", "operation.search_to"),
+        ("maximum: 40", "maximum: 5", "one block has 13 trials"),
+        ("name: t", "name: t\nspeed: 3", "unknown key"),
+    ],
+)
+def test_a_wrong_plan_is_refused_before_anything_opens(
+    files: tuple[Path, Path], tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    bench, plan = files
+    plan.write_text(PLAN.replace(old, new))
+    done = RUN.invoke(app, ["characterize", str(bench), str(plan), "--runs", str(tmp_path / "runs")])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_without_switching_says_what_to_do(files: tuple[Path, Path], tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    RUN.invoke(app, ["map", str(files[0]), "--runs", runs])
+    done = RUN.invoke(app, ["probabilities", "last", "--runs", runs])
+    assert done.exit_code == 1 and "mtjloop characterize" in done.stderr

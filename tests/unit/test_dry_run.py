@@ -1,0 +1,74 @@
+"""`mtjloop train --dry-run`: the same experiment on a die in place of the bench, nothing opened."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mtjloop.app.init_command import template
+from mtjloop.app.main import app
+from mtjloop.drivers.bench import read_bench_file
+from mtjloop.drivers.contract import Pulse
+from mtjloop.drivers.stand_in import stand_ins
+from mtjloop.errors import ConfigurationError, LimitError
+
+RUN = CliRunner()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    bench, experiment = tmp_path / "bench.yaml", tmp_path / "experiment.yaml"
+    bench.write_text(template("bench.yaml").replace("# memory: chip.npz", "memory: chip.npz "))
+    text = template("experiment.yaml").replace("epochs: 200", "epochs: 3")
+    experiment.write_text(text.replace("digital_alone: true", "digital_alone: false"))
+    return bench, experiment
+
+
+def test_a_dry_run_leaves_nothing_and_agrees_with_the_run(files: tuple[Path, Path], tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    command = ["train", *map(str, files), "--runs", runs, "--seed", "3", "--json"]
+    dry = RUN.invoke(app, [*command, "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "chip.npz").exists()
+    real = json.loads(RUN.invoke(app, command).stdout)
+    result = json.loads(dry.stdout)
+    for key in ("test_accuracy", "train_accuracy", "pulses", "reads", "failed_cells"):
+        assert result[key] == real[key], key
+    for key in ("energy_J", "bench_time_s"):
+        assert result[key] == pytest.approx(real[key]), key
+    assert result["limits_kept"] and result["tiles"][0]["selected_most"] > 0
+    assert result["audited_cells_at_rest"] > 0
+
+
+def test_the_die_may_be_another(files: tuple[Path, Path], tmp_path: Path) -> None:
+    die = tmp_path / "other.yaml"
+    die.write_text("tiles: [{rows: 14, columns: 24}, {rows: 6, columns: 12}]\njunction: {delta: 60}\n")
+    command = ["train", *map(str, files), "--dry-run", "--seed", "3"]
+    shown = RUN.invoke(app, [*command, "--die", str(die)])
+    assert shown.exit_code == 0 and "other.yaml" in shown.stdout and "pulses a cell" in shown.stdout
+    die.write_text("tiles: [{rows: 4, columns: 4}]\n")
+    refused = RUN.invoke(app, [*command, "--die", str(die)])
+    assert refused.exit_code == 2 and "the bench has [(14, 24), (6, 12)]" in refused.stderr
+    wrong = RUN.invoke(app, ["train", *map(str, files), "--die", str(die)])
+    assert wrong.exit_code == 2 and "--dry-run" in wrong.stderr
+
+
+def test_a_stand_in_keeps_the_limits_and_counts_what_cells_see(files: tuple[Path, Path]) -> None:
+    (first, second), said = stand_ins(read_bench_file(files[0]), None, 0)
+    assert "bench file" in said and second.capabilities.shape == (6, 12)
+    rows, columns = np.zeros(14), np.zeros(24)
+    rows[2], columns[3] = 0.15, -0.15
+    first.apply(Pulse(rows, columns, 1e-4, repeat=5))
+    assert first.selected[2, 3] == 5 and first.selected.sum() == 5
+    assert first.half_selected.sum() == 5 * (13 + 23)
+    rows[2] = 1.0
+    with pytest.raises(LimitError, match="device_voltage"):
+        first.apply(Pulse(rows, columns, 1e-4))
+
+
+def test_the_default_die_stands_in_for_a_bench_without_one(files: tuple[Path, Path]) -> None:
+    description = read_bench_file(files[0])
+    with pytest.raises(ConfigurationError, match="no such file"):
+        stand_ins(description, files[0].parent / "absent.yaml", 0)

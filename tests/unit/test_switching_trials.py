@@ -1,0 +1,256 @@
+"""Trials through the contract: what is pulsed, what each device sees, how outcomes are told and counted."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mtjloop.app.init_command import template
+from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
+from mtjloop.drivers.contract import Applied, Capabilities, Crossbar, Pulse, Timing
+from mtjloop.drivers.yaml_file import parse_yaml
+from mtjloop.errors import ProtocolError
+from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.selection import TO_AP, TO_P
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.switching.campaign import Campaign
+from mtjloop.protocols.switching.disturb import watch_disturb
+from mtjloop.protocols.switching.lines import junction_voltages
+from mtjloop.protocols.switching.settings import (
+    BlockSettings,
+    CharacterizeSettings,
+    DisturbSettings,
+    GridSettings,
+    LineResistances,
+    Precision,
+)
+from mtjloop.protocols.switching.shots import Request, Shot, row_shot_pulse, sorted_into_shots
+from mtjloop.protocols.switching.trial import NOT_READ, RESET_FAILED, STAYED, SWITCHED, TrialTile
+from mtjloop.sim.network import Wires, solve
+
+Ideal = Callable[..., Any]
+READ = ReadSettings(0.1)
+PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
+RNG = np.random.default_rng
+
+
+class Kept:
+    """A journal that keeps trials and messages."""
+
+    def __init__(self) -> None:
+        self.trials: list[dict[str, Any]] = []
+        self.messages: list[str] = []
+
+    def begin_pulse(self, *args: object) -> int:
+        return len(self.trials) + 1
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+    def record_trials(self, tile: int, polarity: int, block: int, pulse: int | None, **entries: Any) -> None:
+        self.trials.append({"tile": tile, "polarity": polarity, "block": block, "pulse": pulse, **entries})
+
+    def message(self, level: str, text: str) -> None:
+        self.messages.append(text)
+
+
+def capabilities(**changes: Any) -> Capabilities:
+    values: dict[str, Any] = {
+        "rows": 4, "columns": 5, "kind": "passive", "voltage_range": 2.0, "voltage_resolution": 1e-3,
+        "minimum_width": 1e-6, "maximum_width": 1.0, "width_resolution": 0.0, "distinct_levels": None,
+        "floating_lines": True, "transposed_read": True, "gate_lines": False,
+        "timing": Timing(1e-5, 1e-5, 1e-5),
+    }  # fmt: skip
+    return Capabilities(**{**values, **changes})
+
+
+def seen(pulse: Pulse) -> NDArray[np.float64]:
+    return pulse.rows[:, None] - pulse.columns[None, :]
+
+
+def simulated(extra: str = "") -> Crossbar:
+    text = template("bench.yaml").replace("rows: 14, columns: 24", "rows: 6, columns: 5") + extra
+    content = parse_yaml(text, "bench.yaml", BenchFile)
+    return open_bench(BenchDescription(Path("bench.yaml"), text, content), seed=5).crossbars[0]
+
+
+def tile_of(crossbar: Crossbar, journal: Any = None, lines: LineResistances | None = None) -> TrialTile:
+    recorded = RecordedCrossbar(crossbar, 0, journal)
+    found = calibrate(recorded, READ, PULSE, 0.5, RNG(1), SilentMonitor())
+    return TrialTile(recorded, found, READ, PULSE, lines or LineResistances(), journal)
+
+
+@pytest.mark.parametrize("polarity", [TO_P, TO_AP])
+@pytest.mark.parametrize("columns", [[0, 1, 2, 3, 4], [1, 3]])
+def test_each_cell_of_a_shot_sees_its_own_voltage(polarity: int, columns: list[int]) -> None:
+    volts = np.array([0.301, 0.287, 0.322, 0.299, 0.310])[: len(columns)]
+    shot = Shot(2, np.array(columns), ("trial",) * len(columns), volts, 1e-4)
+    found = seen(row_shot_pulse(capabilities(), shot, polarity, "half"))
+    assert polarity * found[2, columns] == pytest.approx(volts, abs=1e-12)
+    found[2, columns] = 0.0
+    # All others see at most V/2, or the differences between columns where the whole row is pulsed.
+    assert np.abs(found).max() < (0.03 if len(columns) == 5 else 0.17)
+
+
+def test_gates_of_other_rows_stay_closed() -> None:
+    shot = Shot(1, np.array([0, 4]), ("trial",) * 2, np.array([0.3, 0.2]), 2e-4)
+    pulse = row_shot_pulse(capabilities(gate_lines=True, kind="1T1R"), shot, TO_AP, "half")
+    assert np.asarray(pulse.width).tolist() == [0.0, 2e-4, 0.0, 0.0]
+    assert seen(pulse)[1] == pytest.approx([-0.3, 0.0, 0.0, 0.0, -0.2])
+
+
+def test_a_control_leaves_every_line_at_0() -> None:
+    shot = Shot(0, np.array([2, 3]), ("control",) * 2, np.zeros(2), 1e-4)
+    pulse = row_shot_pulse(capabilities(), shot, TO_P, "half")
+    assert not pulse.rows.any() and not pulse.columns.any()
+
+
+def test_sorting_keeps_every_request_once() -> None:
+    wanted: dict[int, Sequence[Request]] = {
+        0: [Request("trial", 0.3, 1e-4)] * 7 + [Request("control", 0.0, 1e-4)] * 2,
+        2: [Request("trial", 0.2, 1e-3)] * 5 + [Request("reference", 0.3, 1e-4)] * 3,
+    }
+    shots = sorted_into_shots(capabilities(), 3, wanted, True, RNG(0))
+    counted: dict[int, list[tuple[str, float, float]]] = {0: [], 2: []}
+    for shot in shots:
+        for column, kind, volt in zip(shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), strict=True):
+            counted[column].append((kind, volt, shot.width))
+    for column, requests in wanted.items():
+        assert sorted(counted[column]) == sorted((one.kind, one.voltage, one.width) for one in requests)
+    assert len({len(shot.columns) for shot in shots}) > 1
+
+
+def test_a_bench_of_two_levels_gets_one_voltage_a_shot() -> None:
+    wanted = {c: [Request("trial", 0.2 + 0.01 * k, 1e-4) for k in range(c + 3)] for c in range(4)}
+    shots = sorted_into_shots(capabilities(distinct_levels=3), 0, wanted, True, RNG(0))
+    assert all(len(set(shot.voltages.tolist())) == 1 for shot in shots)
+    grid = {c: [Request("trial", 0.2 + 0.01 * k, 1e-4) for k in range(5)] for c in range(4)}
+    assert len(sorted_into_shots(capabilities(distinct_levels=3), 0, grid, True, RNG(0))) == 5
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 2, 3, 4, 5, 6, 7], [6]])
+def test_the_drop_along_lines_is_that_of_the_network(columns: list[int]) -> None:
+    rows = 6
+    rng = RNG(3)
+    resistance = np.where(rng.random((rows, 8)) < 0.5, 5e3, 1.1e4)
+    volts = rng.uniform(0.25, 0.35, len(columns))
+    shot = Shot(4, np.array(columns), ("trial",) * len(columns), volts, 1e-4)
+    pulse = row_shot_pulse(capabilities(rows=rows, columns=8, voltage_resolution=0.0), shot, TO_P, "half")
+    solved = solve(
+        1.0 / resistance, pulse.rows, pulse.columns, Wires(3.0, 2.0, 5.0, 5.0),
+        row_resistance=5.0, column_resistance=5.0,
+    )  # fmt: skip
+    lines = LineResistances(row_segment=3.0, column_segment=2.0, driver=5.0)
+    truth = solved.voltages[4, columns]
+    for applied in (
+        Applied(1e-4, 1e-4, row_currents=solved.row_currents, column_currents=solved.column_currents),
+    ):
+        found = junction_voltages(lines, pulse, applied, resistance, 4, shot.columns, False)
+        assert found == pytest.approx(truth, rel=5e-4)
+    assert np.abs(volts / truth - 1.0).max() > 5e-3
+    rough = junction_voltages(lines, pulse, Applied(1e-4, 1e-4), resistance, 4, shot.columns, False)
+    assert rough == pytest.approx(truth, rel=1e-3)
+
+
+def test_outcomes_are_told_and_recorded(ideal: Ideal) -> None:
+    crossbar, journal = ideal(4, 5, median_voltage=0.3), Kept()
+    tile = tile_of(crossbar, journal)
+    crossbar.stuck = {(1, 2): 1}
+    volts = np.array([0.6, 0.1, 0.6, 0.6])
+    result = tile.shot(Shot(1, np.arange(4), ("trial",) * 4, volts, 1e-4), TO_P, block=3)
+    assert result.outcomes.tolist() == [SWITCHED, STAYED, RESET_FAILED, SWITCHED]
+    (kept,) = journal.trials
+    assert kept["outcomes"].tolist() == [SWITCHED, STAYED, RESET_FAILED, SWITCHED]
+    assert kept["states_before"].tolist() == [0, 0, 1, 0]
+    assert kept["states_after"].tolist() == [1, 0, 1, 1]
+    assert kept["resistances_before"] == pytest.approx([1e4, 1e4, 5e3, 1e4])
+    assert kept["block"] == 3 and kept["pulse"] is not None
+    # A cell that is not in its start state is not pulsed.
+    assert abs(seen(crossbar.pulses[-1])[1, 2]) < 0.31
+
+
+def test_a_resistance_between_the_levels_is_no_state(ideal: Ideal) -> None:
+    tile = tile_of(ideal(2, 2))
+    middle = float(np.sqrt(5e3 * 1e4))
+    states = tile.levels.states(np.array([5e3, middle]), 0, np.arange(2))
+    assert states.tolist() == [1, -1]
+    assert tile.levels.states(np.array([np.inf, 9.9e3]), 0, np.arange(2)).tolist() == [-1, 0]
+    assert NOT_READ == 3
+
+
+def campaign(tile: TrialTile, settings: CharacterizeSettings, journal: Any = None) -> Campaign:
+    rows, columns = tile.crossbar.capabilities.shape
+    cells = [(i, j) for i in range(rows) for j in range(columns)]
+    return Campaign(tile, cells, settings, PULSE, RNG(2), journal, SilentMonitor())
+
+
+def test_a_grid_measures_every_point_in_every_block(ideal: Ideal) -> None:
+    journal = Kept()
+    tile = tile_of(ideal(2, 3, median_voltage=0.3), journal)
+    settings = CharacterizeSettings(
+        widths=(1e-4,), design=GridSettings((0.28, 0.3, 0.32)), block=BlockSettings(9, 2, 1), maximum=37,
+        precision=None,
+    )  # fmt: skip
+    result = campaign(tile, settings, journal).run()
+    assert result.blocks == 3
+    assert result.control_switched == 0 and result.controls == 2 * 6 * 3
+    for devices in result.devices.values():
+        for device in devices:
+            assert device.sent == 36 and device.done == "maximum"
+            trials = {volt: counts[1] for (volt, _), counts in device.counts.items()}
+            assert sum(trials.values()) == 33
+            assert [trials[volt] for volt in (0.28, 0.3, 0.32)] == [9, 9, 9]
+    assert any("fixed size" in text for text in journal.messages)
+    assert {trial["block"] for trial in journal.trials} == {0, 1, 2}
+
+
+def test_adaptive_trials_gather_where_the_device_switches() -> None:
+    tile = tile_of(simulated())
+    settings = CharacterizeSettings(widths=(1e-5, 1e-3), maximum=300, precision=None)
+    result = campaign(tile, settings).run()
+    assert result.reset_failed == 0
+    for devices in result.devices.values():
+        shares = [(counts[0] / counts[1]) for d in devices for counts in d.counts.values() if counts[1] >= 40]
+        assert 0.02 < np.median(shares) < 0.98
+        assert np.median([d.sigma[1] for d in devices]) < 0.02
+        assert {width for d in devices for _, width in d.counts} >= {1e-5, 1e-3}
+
+
+def test_a_device_stops_when_it_is_known_well_enough() -> None:
+    tile = tile_of(simulated())
+    settings = CharacterizeSettings(widths=(1e-5, 1e-3), maximum=2000, precision=Precision(0.2, 0.05))
+    result = campaign(tile, settings).run()
+    done = [device for devices in result.devices.values() for device in devices]
+    assert {device.done for device in done} == {"precision"}
+    assert max(device.sent for device in done) < 1000
+    assert all(device.sent % settings.block.size == 0 for device in done)
+
+
+def test_stuck_cells_are_left_out(ideal: Ideal) -> None:
+    tile = tile_of(ideal(3, 3, stuck={(0, 1): 1}))
+    settings = CharacterizeSettings(widths=(1e-4,), design=GridSettings((0.3,)), maximum=50, precision=None)
+    made = campaign(tile, settings)
+    assert len(made.cells) == 8 and (0, 1) not in made.cells
+    with pytest.raises(ProtocolError, match="none of the 1 cells"):
+        Campaign(tile, [(0, 1)], settings, PULSE, RNG(0), None, SilentMonitor())
+
+
+def test_disturb_counts_flips_of_half_selected_neighbours(ideal: Ideal) -> None:
+    crossbar, journal = ideal(4, 4, median_voltage=0.3), Kept()
+    tile = tile_of(crossbar, journal)
+    settings = CharacterizeSettings(
+        widths=(1e-4,), polarities=(TO_P,), disturb=DisturbSettings((0.5,), 1e-4, pulses=20, rounds=3)
+    )
+    result = watch_disturb(tile, [(1, 1)], settings, RNG(0), journal, SilentMonitor())
+    (point,) = result.points
+    p = crossbar.probability(0.25)
+    expected = 1.0 - (1.0 - p) ** 20
+    assert point.voltage == pytest.approx(0.25)
+    assert point.exposures == 3 * 6 * 20
+    assert abs(point.flips - 18 * expected) < 5 * np.sqrt(18 * expected * (1 - expected)) + 1
+    assert all(set(trial["kinds"]) == {"disturb"} and trial["repeat"] == 20 for trial in journal.trials)
