@@ -19,8 +19,8 @@ from .shots import Integers, Shot, row_shot_pulse
 SWITCHED, STAYED, RESET_FAILED, NOT_READ = 0, 1, 2, 3
 """Outcomes of a trial, as records number them."""
 _LEAST_MARGIN, _MOST_MARGIN = 0.2, 4.0
-"""Share of the way from the middle to either level within which, and beyond which, a resistance tells no state:
-between the levels, or far outside both, as of a broken junction."""
+"""Share of the way from the middle to either level within which, and beyond which, a resistance tells no
+state: between the levels, or far outside both, as of a broken junction."""
 
 
 @dataclass(frozen=True)
