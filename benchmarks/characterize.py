@@ -3,7 +3,9 @@
     python benchmarks/characterize.py accuracy   errors and coverage, adaptive, at most 1,000 trials each
     python benchmarks/characterize.py design     pulses that designs need for one sigma(Delta)
     python benchmarks/characterize.py drift      devices flagged, drifting and steady
+    python benchmarks/characterize.py flags      the same on draws from the law, 100 runs of each kind
     python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
+    python benchmarks/characterize.py twin       a few devices through emulated instruments and real drivers
     python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
 
 All go through characterize and fit as a user runs them: read noise, wires and spread of the default die.
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +28,34 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mtjloop.app.characterize_command import characterize
+from mtjloop.app.characterize_command import characterize, known_lines, law_time_unit
 from mtjloop.app.dry_run_command import dry_run
+from mtjloop.app.experiment_file import operation_settings
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
-from mtjloop.drivers.bench import read_bench_file, tile_views
+from mtjloop.app.twin_command import pointed_to
+from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench, read_bench_file, tile_views
+from mtjloop.drivers.emulated import serve_bench
+from mtjloop.drivers.qualification import check_passively
+from mtjloop.drivers.yaml_file import parse_yaml
+from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.switching.campaign import Campaign
+from mtjloop.protocols.switching.checks import SIGNIFICANT
+from mtjloop.protocols.switching.design import Device, Estimator, make_design
+from mtjloop.protocols.switching.fit import FitSettings, fit_device
+from mtjloop.protocols.switching.law import fitted_law
+from mtjloop.protocols.switching.likelihood import log_hazards
+from mtjloop.protocols.switching.settings import (
+    AdaptiveSettings,
+    BlockSettings,
+    CharacterizeSettings,
+    GridSettings,
+    LawSettings,
+)
+from mtjloop.protocols.switching.trial import TrialTile
+from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
 
 Floats = NDArray[np.float64]
@@ -96,32 +123,88 @@ def accuracy() -> None:
         )
 
 
-def design() -> None:
-    """sigma(Delta) over all devices at equal numbers of pulses; pulses go with 1/sigma^2."""
-    common = "tiles: [1]\nwidths: [10 us, 100 us, 1 ms]\nprecision: none\nrecord: tally\n"
-    plans = {
-        "grid over the allowed voltages": "maximum: 876\nblock: {trials: 216, reference: 0, control: 3}\n"
-        "design: {kind: grid, voltages: {from: 100 mV, to: 600 mV, steps: 18}}\n",
-        "grid over P = 0.02 to 0.98": "maximum: 876\nblock: {trials: 216, reference: 0, control: 3}\n"
-        "design: {kind: grid, steps: 18}\n",
-        "adaptive": "maximum: 876\nblock: {trials: 40, reference: 3, control: 1}\n",
-        "adaptive, a third": "maximum: 292\nblock: {trials: 20, reference: 2, control: 1}\n",
-    }
-    sigmas: dict[str, float] = {}
-    for name, plan in plans.items():
-        errors = []
-        for seed in (200, 201, 202):
-            found, truth, _ = measured(bench_text(14, 24), f"name: design\n{common}{plan}", seed)
-            errors.append(column(found["rows"], "delta") - truth[:, 0])
-        error = np.concatenate(errors)
-        # Interquartile range, so that a few grids that missed a device do not decide.
-        sigmas[name] = float(stats.iqr(error) / 1.349)
-        print(f"{name}: sigma(Delta) {sigmas[name]:.2f} (root mean square {error.std():.2f})", flush=True)
-    best = sigmas["adaptive"]
-    for name in list(plans)[:2]:
-        print(
-            f"pulses of the {name} for the sigma of adaptive: {(sigmas[name] / best) ** 2:.1f} times as many"
+@dataclass(frozen=True)
+class Drawn:
+    """Trials drawn from the law itself, as `fit` takes them."""
+
+    voltage: float
+    width: float
+    switched: int
+    trials: int
+    block: int
+    tile: int = 0
+    row: int = 0
+    column: int = 0
+    polarity: int = 1
+    resistance: float = 1e4
+    time: float = 0.0
+
+    @property
+    def asked_voltage(self) -> float:
+        return self.voltage
+
+    @property
+    def asked_width(self) -> float:
+        return self.width
+
+
+def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> float:
+    """sigma(Delta) of devices of the default spread, by the designs and the fit that campaigns use.
+
+    Trials are drawn from the law without a crossbar, so that only the design differs.
+    """
+    rng = np.random.default_rng(seed)
+    law = fitted_law("fokker-planck")
+    # What the calibration of an array of such devices finds: P = 1/2 at 277 mV, and its slope.
+    curve = SwitchingCurve(-20.0, 71.0, 1000)
+    estimator = Estimator(settings.law, curve, 1e-4)
+    made = make_design(settings, estimator, 0.1, 0.6, 1e-3)
+    errors = []
+    for _ in range(devices):
+        delta, critical = (
+            45.0 * math.exp(0.077 * rng.standard_normal()),
+            0.55 * math.exp(0.044 * rng.standard_normal()),
         )
+        theta = np.array([math.log(delta), math.log(critical), math.log(settings.law.time_unit), 0.0])
+        device = Device(0, 0, estimator.start.copy())
+        counts: list[Drawn] = []
+        block = 0
+        while device.sent + made.trials <= settings.maximum:
+            asked: dict[tuple[float, float], int] = {}
+            for each in made.requests(device):
+                asked[each.voltage, each.width] = asked.get((each.voltage, each.width), 0) + 1
+            for (voltage, width), trials in asked.items():
+                eta = float(log_hazards(law, theta, np.array([voltage]), np.array([width]))[0])
+                switched = int(rng.binomial(trials, -math.expm1(-math.exp(min(eta, 50.0)))))
+                counts.append(Drawn(voltage, width, switched, trials, block))
+                for k in range(trials):
+                    device.add(voltage, width, voltage, k < switched)
+            device.sent += made.trials
+            block += 1
+        found = fit_device(counts, law, FitSettings(time_unit=settings.law.time_unit))
+        errors.append(math.exp(found.theta[0]) - delta)
+    # Interquartile range, so that a few grids that missed a device do not decide.
+    return float(stats.iqr(errors) / 1.349)
+
+
+def design() -> None:
+    """Pulses that grids need for the sigma(Delta) of adaptive campaigns: they go with 1/sigma^2."""
+    widths, pulses, devices = (1e-5, 1e-4, 1e-3), 880, 400
+    adaptive = CharacterizeSettings(
+        widths, design=AdaptiveSettings(), block=BlockSettings(40, 0, 0), maximum=pulses, precision=None
+    )
+    best = sigma_of_delta(adaptive, devices, 1)
+    print(f"adaptive: sigma(Delta) {best:.2f} with {pulses} pulses", flush=True)
+    for name, grid in (
+        ("grid over the allowed voltages, 0.1 to 0.6 V", GridSettings(tuple(np.linspace(0.1, 0.6, 22)))),
+        ("grid over 0.2 to 0.4 V", GridSettings(tuple(np.linspace(0.2, 0.4, 22)))),
+        ("grid over P = 0.02 to 0.98 of the array at each width", GridSettings((), 22)),
+    ):
+        block = BlockSettings(66, 0, 0)
+        sigma = sigma_of_delta(
+            CharacterizeSettings(widths, design=grid, block=block, maximum=pulses, precision=None), devices, 2
+        )
+        print(f"{name}: {sigma:.2f}, so {(sigma / best) ** 2:.1f} times as many pulses", flush=True)
 
 
 def drift() -> None:
@@ -144,6 +227,46 @@ def drift() -> None:
             f"{cost['tiles'][0]['pulses']} pulses",
             flush=True,
         )
+
+
+def flags() -> None:
+    """Runs of 50 blocks of 200 trials near P = 1/2, P moved by 0.04 (standard deviation), and steady ones."""
+    law, rng, blocks, each = fitted_law("fokker-planck"), np.random.default_rng(5), 50, 50
+    theta = np.array([math.log(45.0), math.log(0.55), math.log(1.9e-9), 0.0])
+    points = [(0.2698, 1e-4), (0.2755, 1e-4), (0.2415, 1e-3), (0.2466, 1e-3)]
+    volts, widths = (np.array(values) for values in zip(*points, strict=True))
+    p = -np.expm1(-np.exp(log_hazards(law, theta, volts, widths)))
+    kinds: dict[str, Callable[[], Floats]] = {
+        "steady": lambda: np.zeros(blocks),
+        "scatter from block to block": lambda: 0.04 * rng.standard_normal(blocks),
+        "a random walk of that size": lambda: _walk(rng, blocks),
+        "one slow swing of that size": lambda: (
+            0.04 * math.sqrt(2.0) * np.cos(np.linspace(0, math.pi, blocks))
+        ),
+    }
+    print("P of the points:", np.round(p, 2))
+    for name, make in kinds.items():
+        found = {"overdispersion": 0, "drift": 0, "flagged": 0}
+        for _ in range(100):
+            moves = make()
+            counts = [
+                Drawn(
+                    voltage, width, int(rng.binomial(each, float(np.clip(p[k] + moves[block], 0, 1)))), each,
+                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()), time=float(block),
+                )
+                for block in range(blocks)
+                for k, (voltage, width) in enumerate(points)
+            ]  # fmt: skip
+            checks = fit_device(counts, law, FitSettings(time_unit=1.9e-9)).checks
+            found["overdispersion"] += checks.overdispersion_p < SIGNIFICANT
+            found["drift"] += checks.drift_p < SIGNIFICANT
+            found["flagged"] += checks.flagged
+        print(f"{name}: {found['flagged']} of 100 flagged ({found})", flush=True)
+
+
+def _walk(rng: np.random.Generator, blocks: int) -> Floats:
+    steps = np.cumsum(rng.standard_normal(blocks))
+    return np.asarray(0.04 * (steps - steps.mean()) / steps.std())
 
 
 def loop() -> None:
@@ -175,6 +298,60 @@ def loop() -> None:
             f"{name} accuracy: {table[:, k].mean():.2%} on true dies, {table[:, k + 1].mean():.2%} on fitted "
             f"ones, difference {difference.mean():+.2%} +- {error:.2%} (standard error, {len(table)} dies)"
         )
+
+
+def twin() -> None:
+    """Cells of the example bench of a 2600B and a 707B, measured through their twin with its noise."""
+    path = Path(__file__).parents[1] / "examples" / "wine" / "bench-2600b-707b.yaml"
+    seed, number, trials = 500, 1, 480
+    text = path.read_text()
+    with contextlib.ExitStack() as stack:
+        file = BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
+        served = stack.enter_context(serve_bench(file, seed))
+        led = pointed_to(file, served, path)
+        description = BenchDescription(path, led, parse_yaml(led, str(path), BenchFile))
+        checked = check_passively(description).qualification
+        bench = stack.enter_context(open_bench(description))
+        bench.arm(checked)
+        read, pulse = operation_settings(description.content)
+        rng = np.random.default_rng(6)
+        crossbar = RecordedCrossbar(bench.crossbars[number], number)
+        known = calibrate(crossbar, read, pulse, 0.5, rng, SilentMonitor())
+        print(f"calibrated: {crossbar.totals.pulses} pulses", flush=True)
+        settings = CharacterizeSettings(
+            (1e-4, 1e-3, 1e-2), maximum=trials, precision=None, lines=known_lines(description),
+            law=LawSettings(delta=60.0, time_unit=law_time_unit(description)),
+        )  # fmt: skip
+        cells = [(0, 0), (1, 7), (2, 4), (3, 10), (4, 2), (5, 11)]
+        tile = TrialTile(crossbar, known, read, pulse, settings.lines, None)
+        result = Campaign(tile, cells, settings, pulse, rng, None, SilentMonitor()).run()
+        truth = tile_views(description, seed)[number].parameters
+    law, errors, inside = fitted_law("fokker-planck"), [], []
+    for polarity, devices in result.devices.items():
+        name = "critical_voltage_up_V" if polarity > 0 else "critical_voltage_down_V"
+        for device in devices:
+            counts = [
+                Drawn(total[2] / total[1], width, int(total[0]), int(total[1]), 0, polarity=polarity)
+                for (_, width), total in device.counts.items()
+            ]
+            found = fit_device(counts, law, FitSettings(time_unit=settings.law.time_unit))
+            wanted = truth["delta"][device.row, device.column], truth[name][device.row, device.column]
+            errors.append([math.exp(found.theta[k]) / wanted[k] - 1.0 for k in range(2)])
+            inside.append(
+                [
+                    low <= w <= high
+                    for (low, high), w in zip((found.delta, found.critical_voltage), wanted, strict=True)
+                ]
+            )
+    error = np.abs(np.array(errors))
+    print(
+        f"{len(errors)} devices and polarities, {result.trials} trials, {result.reset_failed} resets failed, "
+        f"{result.unreadable} unreadable, {result.control_switched} of {result.controls} switched at 0 V"
+    )
+    print(
+        f"median error of Delta {np.median(error[:, 0]):.2%}, of V_c0 {np.median(error[:, 1]):.2%}; intervals "
+        f"hold {np.sum(inside, axis=0).tolist()} of {len(inside)}; bench time {crossbar.totals.elapsed:.0f} s"
+    )
 
 
 def query() -> None:
@@ -227,6 +404,14 @@ def query() -> None:
 
 
 if __name__ == "__main__":
-    chosen = {"accuracy": accuracy, "design": design, "drift": drift, "loop": loop, "query": query}
+    chosen = {
+        "accuracy": accuracy,
+        "design": design,
+        "drift": drift,
+        "flags": flags,
+        "loop": loop,
+        "twin": twin,
+        "query": query,
+    }
     for each in sys.argv[1:] or list(chosen):
         chosen[each]()

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,12 @@ def test_a_run_without_switching_says_what_to_do(files: tuple[Path, Path], tmp_p
     RUN.invoke(app, ["map", str(files[0]), "--runs", runs])
     done = RUN.invoke(app, ["probabilities", "last", "--runs", runs])
     assert done.exit_code == 1 and "mtjloop characterize" in done.stderr
+
+
+def test_the_answer_waits_for_no_heavy_import() -> None:
+    code = (
+        "import sys, mtjloop.app.probabilities_command; "
+        "print([m for m in ('numpy', 'scipy', 'numba', 'pydantic', 'rich.table') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
