@@ -23,6 +23,7 @@ from mtjloop.drivers.guard import Guard
 from mtjloop.drivers.qualification import check_passively
 from mtjloop.drivers.simulated import SimulatedCrossbar
 from mtjloop.drivers.yaml_file import parse_yaml
+from mtjloop.errors import ProtocolError
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.settings import TrainingSettings
@@ -196,7 +197,11 @@ def main() -> None:
     changes = ONE_DEVICE if chosen.devices == 1 else ()
     rows = []
     for seed in range(chosen.seed, chosen.seed + chosen.dies):
-        one = (same_states if chosen.what == "states" else with_noise)(settings, changes, seed)
+        try:
+            one = (same_states if chosen.what == "states" else with_noise)(settings, changes, seed)
+        except ProtocolError as error:
+            print(json.dumps({"seed": seed, "refused": str(error)}), flush=True)
+            continue
         print(json.dumps(one), flush=True)
         rows.append(one)
     if chosen.what == "noise" and len(rows) > 1:

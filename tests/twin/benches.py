@@ -41,10 +41,10 @@ def description(model: str = "keithley-2600b", **changes: str) -> BenchDescripti
 RESOURCES = {name: f"TCPIP0::192.0.2.{k}::5025::SOCKET" for k, name in ((1, "smu"), (2, "matrix"))}
 
 
-def pointed(text: str, served: Served) -> BenchDescription:
-    """The bench file that leads to a twin."""
+def pointed(text: str, served: Served, timeout: str = "30 s") -> BenchDescription:
+    """The bench file that leads to a twin; its wait for a reply is long, as machines that test are busy."""
     for name, resource in RESOURCES.items():
-        text = text.replace(resource, served.resource(name))
+        text = text.replace(f'"{resource}"', f'"{served.resource(name)}", timeout: {timeout}')
     return described(text)
 
 

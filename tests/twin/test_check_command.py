@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -55,7 +56,9 @@ def place(directory: Path, model: str = "keithley-2600b", die: str = DIE) -> Ite
     description = described(bench_text(model, die=die))
     with serve_bench(description, 3, noise=False) as served:
         made = Place(served, directory)
-        made.bench.write_text(pointed_to(description, served, made.bench), encoding="utf-8")
+        text = pointed_to(description, served, made.bench)
+        patient = re.sub(r'(resource: "[^"]*")', r"\1, timeout: 30 s", text)  # machines that test are busy
+        made.bench.write_text(patient, encoding="utf-8")
         yield made
 
 

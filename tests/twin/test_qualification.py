@@ -163,9 +163,8 @@ def test_instruments_that_are_not_there_are_all_named() -> None:
 @pytest.mark.parametrize("skip", [0, 6, 40])
 def test_a_link_that_fails_is_a_failed_check_or_is_overcome(fault: str, skip: int) -> None:
     """Switching off is tried again on a clean link, and may be proven then; nothing else is ever repeated."""
-    text = bench_text().replace("resource:", "timeout: 1 s, resource:", 1)
     with served_bench() as (served, _):
-        bench = pointed(text, served)
+        bench = pointed(bench_text(), served, "1 s")
         watch = Watch(served.bench)
         served.endpoints["smu"].arm(fault, skip=skip)  # type: ignore[arg-type]
         check = check_passively(bench)
@@ -229,9 +228,7 @@ def test_a_check_of_another_file_or_of_other_instruments_does_not_arm() -> None:
 
 @pytest.mark.parametrize("fault", ["process-death", "drop", "garbage"])
 def test_a_link_that_fails_while_it_runs_closes_every_crossbar(fault: str) -> None:
-    text = bench_text().replace("resource:", "timeout: 30 s, resource:", 1)
-    with served_bench() as (served, _):
-        description = pointed(text, served)
+    with served_bench() as (served, description):
         check = check_passively(description)
         with open_bench(description) as bench:
             bench.arm(check.qualification)
