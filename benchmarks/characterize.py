@@ -271,8 +271,9 @@ def _walk(rng: np.random.Generator, blocks: int) -> Floats:
 
 def loop() -> None:
     """Measure a whole die, fit it, and rehearse the Wine example on the fitted and on the true die."""
-    plan = "name: loop\nwidths: [10 us, 100 us, 1 ms]\nmaximum: 500\nprecision: none\nrecord: tally\n"
+    plan = "name: loop\nwidths: [10 us, 100 us, 1 ms]\nmaximum: 250\nprecision: none\nrecord: tally\n"
     experiment = template("experiment.yaml").replace("digital_alone: true", "digital_alone: false")
+    experiment = experiment.replace("epochs: 200", "epochs: 60")
     found: list[tuple[float, float, float, float]] = []
     for seed in range(400, 420):
         with tempfile.TemporaryDirectory() as place, contextlib.redirect_stderr(io.StringIO()):
