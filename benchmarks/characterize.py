@@ -349,7 +349,8 @@ def twin() -> None:
         f"{result.unreadable} unreadable, {result.control_switched} of {result.controls} switched at 0 V"
     )
     print(
-        f"median error of Delta {np.median(error[:, 0]):.2%}, of V_c0 {np.median(error[:, 1]):.2%}; intervals "
+        f"median error of Delta {np.median(error[:, 0]):.2%}, of V_c0 {np.median(error[:, 1]):.2%}; "
+        "intervals "
         f"hold {np.sum(inside, axis=0).tolist()} of {len(inside)}; bench time {crossbar.totals.elapsed:.0f} s"
     )
 

@@ -63,6 +63,7 @@ def capabilities(**changes: Any) -> Capabilities:
     values: dict[str, Any] = {
         "rows": 4, "columns": 5, "kind": "passive", "voltage_range": 2.0, "voltage_resolution": 1e-3,
         "minimum_width": 1e-6, "maximum_width": 1.0, "width_resolution": 0.0, "distinct_levels": None,
+        "read_levels": None,
         "floating_lines": True, "transposed_read": True, "gate_lines": False,
         "timing": Timing(1e-5, 1e-5, 1e-5),
     }  # fmt: skip
