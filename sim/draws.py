@@ -35,7 +35,7 @@ from .blocks import (
     step_of,
 )
 from .cells import Cells, Dynamics, cell_hazard, ended_switched, hop_count
-from .drives import FAINT, LIKELY, evaluate_fit
+from .drives import FAINT, FAINTER, LIKELY, evaluate_fit
 from .philox import PULSE_STREAM, Word, uniform_pair
 
 _REFINE, _JUMP = 2**30, 2**31
@@ -99,8 +99,11 @@ def thin(
         jump += 1
         i, j = cell // n, cell % n
         before = state[i, j]
-        if accept * LIKELY >= FAINT and unlikely(before, lowest[cell], highest[cell], faint, cell):
-            continue  # most candidates: P is below FAINT, and so below what it was drawn with
+        # Most candidates: P is below a bound, and so below what it would take to flip.
+        if accept * LIKELY >= FAINT and unlikely(before, lowest[cell], highest[cell], faint[0], cell):
+            continue
+        if accept * LIKELY >= FAINTER and unlikely(before, lowest[cell], highest[cell], faint[1], cell):
+            continue
         if unlikely(before, lowest[cell], highest[cell], windows, cell):
             p = pulse_probability(cells, dynamics, before, volts, edges, i, j)
             if accept * LIKELY < p:
@@ -126,7 +129,7 @@ def draw_pulse(
         lowest: lowest voltage of each cell over the intervals, (cells,).
         highest: highest voltage.
         windows: flat (2, padded cells) of `fill_windows` at LIKELY, for a pulse at least as long.
-        faint: the same at FAINT.
+        faint: the same at FAINT and at FAINTER, (2, 2 padded cells).
         bounds: (blocks,) of `fill_windows` at LIKELY.
         fits: (2, cells, 2 + TERMS) from `fit_hazards` for exactly this one interval; no cells for none.
         margin: bound of the error of the fits.

@@ -17,8 +17,8 @@ from .cells import Cells, Dynamics, cell_hazard
 
 LIKELY = 2.0**-10
 """Probability below which a cell is drawn by thinning."""
-FAINT = 2.0**-14
-"""Probability below which most candidates of thinning need no look at the law."""
+FAINT, FAINTER = 2.0**-14, 2.0**-18
+"""Probabilities below which most candidates of thinning need no look at the law."""
 STRONGEST = 5.0
 """Overdrives beyond +-5 are outside the Fokker-Planck table."""
 FIT_LOW, FIT_HIGH = -6.0, 2.0

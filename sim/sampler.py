@@ -11,7 +11,7 @@ from .blocks import BLOCK, PLANES, SHAPE
 from .cells import Cells, Dynamics
 from .device import Die
 from .draws import draw_pulse
-from .drives import FAINT, LIKELY, TERMS, drives_at, fill_windows, fit_hazards, sketch_hazards
+from .drives import FAINT, FAINTER, LIKELY, TERMS, drives_at, fill_windows, fit_hazards, sketch_hazards
 from .philox import EXTRA_STREAM, Word, normal
 
 _EVALUATIONS = 40.0
@@ -68,6 +68,7 @@ class Sampler:
         self.headroom = math.exp(6.0 * die.drift.sigma)
         self._log_rate = np.log(cells.rate)
         self._windows: dict[int, _Windows] = {}
+        self._near: dict[float, _Windows] = {}
         self._widths: dict[float, _Width] = {}
         self._no_fits = _Fits(
             np.empty((2, 0, 2 + TERMS), np.float32), 0.0, np.empty((2, SHAPE), np.float32),
@@ -89,6 +90,7 @@ class Sampler:
     def cells_changed(self) -> None:
         """A junction broke: what was computed of the cells no longer holds."""
         self._windows.clear()
+        self._near.clear()
         self._widths.clear()
 
     def draw(self, state: States, volts: Floats, edges: Floats, event: int) -> int:
@@ -120,18 +122,21 @@ class Sampler:
 
     def prepare(self, width: float) -> _Windows:
         """Have the windows for pulses of `width` s ready."""
-        rung = max(math.ceil(math.log2(width / _RUNG)), 0)
-        near = self._windows.get(rung)
+        near = self._near.get(width)
         if near is None:
-            near = self._windows_at(_RUNG * 2.0**rung)
+            rung = max(math.ceil(math.log2(width / _RUNG)), 0)
+            near = self._windows.get(rung) or self._windows_at(_RUNG * 2.0**rung)
             self._windows[rung] = near
+            if len(self._near) < 64:
+                self._near[width] = near
         return near
 
     def _windows_at(self, width: float) -> _Windows:
         drives = np.empty((2, self._cells.delta.size))
-        windows, faint = np.empty((2, 2 * self._blocks * BLOCK), np.float32)
+        windows = np.empty(2 * self._blocks * BLOCK, np.float32)
+        faint = np.empty((2, windows.size), np.float32)
         bounds = np.empty(self._blocks)
-        for chance, found in ((FAINT, faint), (LIKELY, windows)):
+        for chance, found in ((FAINTER, faint[1]), (FAINT, faint[0]), (LIKELY, windows)):
             drives_at(self._cells, self._dynamics, width, chance / self.headroom, drives)
             fill_windows(drives, found, bounds)
         return _Windows(windows, faint, bounds)
