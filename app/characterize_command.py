@@ -124,7 +124,8 @@ def live_table(points: list[LivePoint]) -> Table:
 
 def print_characterize(result: dict[str, object]) -> None:
     """How a characterisation went."""
-    for tile in result["tiles"]:  # type: ignore[attr-defined]
+    tiles = result["tiles"]
+    for tile in tiles if isinstance(tiles, list) else []:
         print(
             f"tile {tile['tile']}: {count(tile['trials'])} trials on {tile['devices']} devices in "
             f"{tile['blocks']} blocks; resets failed {count(tile['reset_failed'])}, unreadable "

@@ -81,7 +81,7 @@ def save_network(
         content[f"hidden{k}"] = np.stack([part.mean_square, part.bias, part.centre])
     path = directory / NETWORK_FILE
     try:
-        np.savez_compressed(path, **content)  # type: ignore[arg-type]
+        np.savez_compressed(path, **content)  # type: ignore[arg-type]  # numpy types no array keywords
     except OSError as error:
         raise RecordError(
             f"{path}: the trained network cannot be written ({error}); free space and retry"

@@ -236,9 +236,8 @@ def _sizes_table(sizes: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
 def _cells(cost: Mapping[str, float | Mapping[str, float]]) -> list[str]:
     trips = cost["round_trips"]
     named = (
-        ", ".join(f"{name} {number:.3g}" for name, number in trips.items())
-        if isinstance(trips, Mapping)
-        else ""
+        ", ".join(f"{name} {trip:.3g}" for name, trip in trips.items()) if isinstance(trips, Mapping) else ""
     )
-    numbers = [float(cost[key]) for key in ("reads", "pulses", "steps", "relay_operations")]  # type: ignore[arg-type]
-    return [*map(count, numbers), named or "-", duration(float(cost["seconds"]))]  # type: ignore[arg-type]
+    plain = {key: value for key, value in cost.items() if not isinstance(value, Mapping)}
+    numbers = [plain[key] for key in ("reads", "pulses", "steps", "relay_operations")]
+    return [*map(count, numbers), named or "-", duration(plain["seconds"])]

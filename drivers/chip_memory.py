@@ -66,7 +66,7 @@ class ChipMemory:
         try:
             descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
             with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, **content)  # type: ignore[arg-type]
+                np.savez(file, **content)  # type: ignore[arg-type]  # numpy types no array keywords
             Path(temporary).replace(self._path)
         except OSError as error:
             raise RecordError(

@@ -27,6 +27,7 @@ from ..instruments import (
 )
 from ..instruments.tsp import TspInstrument
 from .contract import SafeState
+from .reservation import reserve
 from .routes import Point
 from .smu_file import InstrumentSection, ModelName, SmuSection
 from .wiring import SOURCES, Channel, Wiring
@@ -146,17 +147,24 @@ def open_instruments(
         transcript_path: file that every byte goes to.
 
     Raises:
-        LinkError: instruments cannot be reached or are others than the bench file names; all are listed.
+        LinkError: instruments cannot be reached, are others than the bench file names (all are listed), or
+            are open in another process.
         ReadbackError: an output or a relay is not proven off.
     """
-    transcript = None if transcript_path is None else Transcript(transcript_path)
-    links = _open_links(section, transcript)
+    reserved = reserve(one.resource for one in section.instruments.values())
+    try:
+        transcript = None if transcript_path is None else Transcript(transcript_path)
+        links = _open_links(section, transcript)
+    except BaseException:
+        reserved.close()
+        raise
 
     def close() -> None:
-        for link in links.values():
-            link.close()
-        if transcript is not None:
-            transcript.close()
+        with reserved:
+            for link in links.values():
+                link.close()
+            if transcript is not None:
+                transcript.close()
 
     try:
         instruments = _attach(section, wiring, links, close)

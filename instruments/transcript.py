@@ -26,7 +26,7 @@ class Transcript:
     def __init__(self, path: Path | str) -> None:
         self._lock = threading.Lock()
         try:
-            self._file: TextIO = Path(path).open("a", encoding="utf-8", newline="\n")  # noqa: SIM115
+            self._file: TextIO = Path(path).open("a", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close
         except OSError as error:
             raise RecordError(f"{path}: no transcript can be written ({error}); name another file") from error
         self._line({"t": time.monotonic(), "utc": datetime.now(UTC).isoformat(), "note": "transcript opened"})

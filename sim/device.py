@@ -16,7 +16,7 @@ LifeLaw = Literal["power", "exponential"]
 
 def _check(section: str, value: object) -> None:
     """Check every numeric field of a section of the die against `PARAMETERS`."""
-    for field in fields(value):  # type: ignore[arg-type]
+    for field in fields(value):  # type: ignore[arg-type]  # called with dataclasses only
         if field.name not in ("law",):
             check_parameter(f"{section}.{field.name}", getattr(value, field.name))
 

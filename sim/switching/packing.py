@@ -31,7 +31,7 @@ def write_tables(target: Path, tables: Mapping[str, tuple[Axes, Floats]]) -> Non
         arrays[f"{name}_axes"] = np.array(axes, np.float64)
         arrays[f"{name}_steps"] = steps
     with target.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types no array keywords
 
 
 @functools.cache
