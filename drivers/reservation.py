@@ -35,8 +35,8 @@ def reserve(resources: Iterable[str]) -> ExitStack:
         LinkError: another process has one of them open; nothing was opened.
     """
     with ExitStack() as stack:
-        for resource in sorted({one.strip().lower() for one in resources}):
-            path = lock_file(resource)
+        for name, resource in sorted({one.strip().lower(): one for one in resources}.items()):
+            path = lock_file(name)
             try:
                 file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
                 stack.callback(os.close, file)
