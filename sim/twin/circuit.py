@@ -1,7 +1,7 @@
 """The operating point of a bench: sources with limits, joined through nets to the arrays of a die."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .._types import Floats
 from .die_array import DieArray
-from .wiring import Net, Port
+from .wiring import Net, Netlist, Port
 
 _MOST_ROUNDS = 40
 _MOST_NEWTON_STEPS = 12
@@ -98,7 +98,7 @@ class _Node:
 
 
 def operating_point(
-    nets: Sequence[Net], drives: Mapping[Port, Drive], arrays: Mapping[int, DieArray]
+    netlist: Netlist, drives: Mapping[Port, Drive], arrays: Mapping[int, DieArray]
 ) -> OperatingPoint:
     """Solve the bench: every voltage source holds its level until its current reaches its limit.
 
@@ -106,14 +106,14 @@ def operating_point(
     other gives its limit.
 
     Args:
-        nets: electrical nodes.
+        netlist: electrical nodes.
         drives: what each port does; a port not named does nothing.
         arrays: arrays of the die by number.
 
     Raises:
         ConvergenceError: an array solve failed.
     """
-    nodes = {place: _node(net, drives) for place, net in enumerate(nets) if not net.lone}
+    nodes = {place: _node(net, drives) for place, net in netlist.joined}
     live = list(nodes.values())
     loads = [0.0] * len(live)
     for _ in range(_MOST_ROUNDS if any(node.alive for node in live) else 0):
@@ -123,7 +123,7 @@ def operating_point(
             break
     currents: dict[Port, float] = {}
     limited: set[Port] = set()
-    volts = [math.nan] * len(nets)
+    volts = [math.nan] * len(netlist.nets)
     for (place, node), load in zip(nodes.items(), loads, strict=True):
         volts[place] = node.volts
         _attribute(node, load, currents, limited)

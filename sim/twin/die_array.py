@@ -25,6 +25,8 @@ from .hold import (
 _STRONG = 1.0
 """Summed bound of all cells beyond which a bias is drawn cell by cell."""
 _MOST_KEPT = 256
+_UNTIL_FITTED = 200
+"""Pulses of one width after which `SimulatedArray` surely draws with fits."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,12 @@ class DieArray:
             other.currents(*bias)
             other.hold(*bias, 1e-4)
             other.pulse(*bias, 1e-4)
+        small = DieArray(
+            draw_tile(self._die, 2, 2, 0, 0), self._wires, self._transistors, 0, 0, self._resolve
+        )
+        for k in range(_UNTIL_FITTED):  # a width used that often is fitted, by kernels of its own
+            level = np.full(2, (0.25 if k % 2 else -0.25) * self._die.junction.critical_voltage_up)
+            small.pulse(level, -level, 1e-4)
 
     def currents(self, row_levels: Floats, column_levels: Floats) -> LineCurrents:
         """Line currents under a bias, states as they are.

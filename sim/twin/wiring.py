@@ -150,7 +150,8 @@ class Net:
 
 
 class Netlist:
-    """The nets that wires and closed crosspoints make.
+    """The nets that wires and closed crosspoints make: `nets`, and in `joined` those that are not lone, with
+    their numbers.
 
     Args:
         wiring: the wires.
@@ -199,6 +200,7 @@ class Netlist:
         self.nets = tuple(
             frame.nets[pieces[0]] if len(pieces) == 1 else frame.merged(pieces) for pieces in joined.values()
         )
+        self.joined = tuple((place, net) for place, net in enumerate(self.nets) if not net.lone)
 
 
 class _Frame:

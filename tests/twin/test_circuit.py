@@ -40,7 +40,7 @@ def single_cell() -> DieArray:
 def solve(array: DieArray, *wires: Wire, **drives: Drive) -> OperatingPoint:
     ports = {"one": ONE, "two": TWO}
     netlist = Netlist(Wiring(wires), ())
-    return operating_point(netlist.nets, {ports[name]: drive for name, drive in drives.items()}, {0: array})
+    return operating_point(netlist, {ports[name]: drive for name, drive in drives.items()}, {0: array})
 
 
 ROW, COLUMN = DieLine("row", 0), DieLine("column", 0)
