@@ -103,7 +103,7 @@ class Bench:
         self._netlists: dict[frozenset[Crosspoint], Netlist] = {}
         self._since = 0
         self._point: OperatingPoint | None = None
-        self._point_version: tuple[int, ...] = ()
+        self._point_version = 0
 
     def add(self, emulator: Emulator) -> None:
         """Put an instrument on the bench.
@@ -170,7 +170,9 @@ class Bench:
 
     def operating_point(self) -> OperatingPoint:
         """Voltages and currents now."""
-        version = tuple(array.version for array in self.arrays.values())
+        version = 0  # it only ever grows, in every array
+        for array in self.arrays.values():
+            version += array.version
         if self._point is None or self._point_version != version:
             self._point = operating_point(self._netlist, self._drives, self.arrays)
             self._point_version = version

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ _PROBE = 0.01
 """Voltage step that probes how the current of a net depends on the voltage of another, V."""
 
 
-@dataclass(frozen=True)
-class Drive:
+class Drive(NamedTuple):
     """What a channel does to its HI terminal.
 
     Attributes:
@@ -39,6 +38,7 @@ class Drive:
 
 
 OPEN = Drive("open")
+_Levels = dict[int, tuple[Floats, Floats]]
 _GROUND = Drive("voltage")
 
 
@@ -115,12 +115,14 @@ def operating_point(
     """
     nodes = {place: _node(net, drives) for place, net in netlist.joined}
     live = list(nodes.values())
-    loads = [0.0] * len(live)
+    loads, levels = [0.0] * len(live), None
     for _ in range(_MOST_ROUNDS if any(node.alive for node in live) else 0):
-        loads = _find_free(live, arrays)
+        loads, levels = _find_free(live, arrays)
         revised = [_revise(node, load) for node, load in zip(live, loads, strict=True)]
         if not any(revised):
             break
+    else:
+        levels = None
     currents: dict[Port, float] = {}
     limited: set[Port] = set()
     volts = [math.nan] * len(netlist.nets)
@@ -132,7 +134,7 @@ def operating_point(
         currents=currents,
         limited=frozenset(limited),
         conflicts=tuple(place for place, node in nodes.items() if node.strongest and node.others),
-        levels=_levels(live, arrays),
+        levels=levels or _levels(live, arrays),
     )
 
 
@@ -182,15 +184,19 @@ def _revise(node: _Node, load: float) -> bool:
     return False
 
 
-def _find_free(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float]:
-    """Find the voltages of all nets that are given a current (Newton); returns the current of each net."""
+def _find_free(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> tuple[list[float], _Levels]:
+    """Find the voltages of all nets that are given a current (Newton).
+
+    Returns:
+        The current of each net, A, and the levels of all lines.
+    """
     free = [k for k, node in enumerate(nodes) if not node.held and not math.isnan(node.volts)]
     for k in list(free):
         if not nodes[k].net.lines:  # open circuit: the voltage runs to its clamp
             target = nodes[k].target()
             nodes[k].volts = math.copysign(min(nodes[k].clamp(), 1e6), target) if target else 0.0
             free.remove(k)
-    loads = _loads(nodes, arrays)
+    loads, levels = _loads(nodes, arrays)
     for _ in range(_MOST_NEWTON_STEPS if free else 0):
         wrong = np.array([nodes[k].target() - loads[k] for k in free])
         scale = max(max(abs(loads[k]) for k in free), 1e-12)
@@ -199,29 +205,31 @@ def _find_free(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float
         slopes = np.empty((len(free), len(free)))
         for column, k in enumerate(free):
             nodes[k].volts += _PROBE
-            moved = _loads(nodes, arrays)
+            moved, _ = _loads(nodes, arrays)
             nodes[k].volts -= _PROBE
             slopes[:, column] = [(moved[other] - loads[other]) / _PROBE for other in free]
         steps = np.linalg.lstsq(slopes, wrong, rcond=None)[0]
         for k, step in zip(free, steps, strict=True):
             nodes[k].volts += float(step)
-        loads = _loads(nodes, arrays)
+        loads, levels = _loads(nodes, arrays)
         if np.abs(steps).max() <= _SMALLEST_STEP:
             break
-    return loads
+    return loads, levels
 
 
-def _loads(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> list[float]:
-    """Current of each net into the arrays, A."""
+def _loads(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> tuple[list[float], _Levels]:
+    """Current of each net into the arrays, A, and the levels of all lines."""
     levels = _levels(nodes, arrays)
-    currents = {number: array.currents(*levels[number]) for number, array in arrays.items()}
-    return [
+    joined = {group.array for node in nodes for group in node.net.groups}
+    currents = {number: arrays[number].currents(*levels[number]) for number in joined}
+    loads = [
         sum(float(currents[group.array].of(group.side)[group.numbers].sum()) for group in node.net.groups)
         for node in nodes
     ]
+    return loads, levels
 
 
-def _levels(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> dict[int, tuple[Floats, Floats]]:
+def _levels(nodes: list[_Node], arrays: Mapping[int, DieArray]) -> _Levels:
     levels = {
         number: (np.full(array.shape[0], np.nan), np.full(array.shape[1], np.nan))
         for number, array in arrays.items()

@@ -12,8 +12,7 @@ from ...errors import ConfigurationError
 Side = Literal["row", "column"]
 
 
-@dataclass(frozen=True, order=True)
-class Port:
+class Port(NamedTuple):
     """The HI terminal of one source-measure channel; its LO terminal is the common of the bench.
 
     Attributes:
