@@ -2,12 +2,16 @@
 
     python benchmarks/characterize_twin.py accuracy   errors and coverage, at most 1,000 trials each
     python benchmarks/characterize_twin.py design     pulses that a grid needs for the sigma(Delta) of adaptive
-    python benchmarks/characterize_twin.py drift      runs flagged, drifting and steady
+    python benchmarks/characterize_twin.py drift      runs flagged while the devices drift
+    python benchmarks/characterize_twin.py steady     runs flagged while they do not
     python benchmarks/characterize_twin.py loop       measure a sample, fit, dry run; against the true die
 
-The bench is that of examples/wine/bench-2600b-707b.yaml: a 2600B whose scripts switch a 707B. `mtjloop twin` serves it
-in a process of its own; `check`, `characterize --arm` and `fit` are the commands a user would run. The truth
-is drawn anew from the seed after the fit, and nothing else here looks at it.
+With `--keep DIR` the files of every campaign stay in DIR, and a campaign that is there is not run again: it is
+fitted anew.
+
+The bench is that of examples/wine/bench-2600b-707b.yaml: a 2600B whose scripts switch a 707B. `mtjloop twin`
+serves it in a process of its own; `check`, `characterize --arm` and `fit` are the commands a user would run.
+The truth is drawn anew from the seed after the fit, and nothing else here looks at it.
 """
 
 import contextlib
@@ -29,25 +33,27 @@ from scipy import stats
 
 from mtjloop.app.characterize_command import characterize
 from mtjloop.app.check_command import check_bench
+from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.electrical import Bounds
+from mtjloop.protocols.switching.checks import SIGNIFICANT
 
 Floats = NDArray[np.float64]
-_BENCH = Path(__file__).parents[1] / "examples" / "wine" / "bench-2600b-707b.yaml"
+_EXAMPLES = Path(__file__).parents[1] / "examples" / "wine"
+_BENCH = _EXAMPLES / "bench-2600b-707b.yaml"
 _WIDTHS = "[100 us, 1 ms, 10 ms]"
 """The instruments give no pulse below 100 us; the die is not to be pulsed for more than 10 ms."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A campaign: rows of the fit, true (Delta, V_c0) of each, what it cost, and where its files are."""
+    """A campaign: rows of the fit, true (Delta, V_c0) of each, what it cost, the die file."""
 
     rows: list[dict[str, Any]]
     truth: Floats
     cost: dict[str, Any]
     die_file: Path
-    warnings: dict[str, int]
 
     def errors(self) -> Floats:
         """Relative errors of Delta and V_c0, (rows, 2)."""
@@ -56,11 +62,16 @@ class Measured:
 
     def covered(self) -> NDArray[np.bool_]:
         """Whether the intervals of Delta and V_c0 hold the truth, (rows, 2)."""
-        ends = [
-            (column(self.rows, f"{name}_low"), column(self.rows, f"{name}_high"))
-            for name in ("delta", "critical_voltage")
-        ]
-        return np.stack([(low <= t) & (t <= high) for (low, high), t in zip(ends, self.truth.T, strict=True)], 1)
+        found = []
+        for name, truth in zip(("delta", "critical_voltage"), self.truth.T, strict=True):
+            found.append(
+                (column(self.rows, f"{name}_low") <= truth) & (truth <= column(self.rows, f"{name}_high"))
+            )
+        return np.stack(found, 1)
+
+    def flagged(self) -> int:
+        """Devices and polarities that are said to drift or scatter."""
+        return sum(min(row["overdispersion_p"], row["drift_p"]) < SIGNIFICANT for row in self.rows)
 
 
 def column(rows: Sequence[dict[str, Any]], name: str) -> Floats:
@@ -84,13 +95,15 @@ def twin_of(here: Path, seed: int) -> Iterator[Path]:
 
 
 def measure(here: Path, bench: str, plan: str, seed: int) -> Measured:
-    """Twin, check, characterize and fit in a directory."""
-    (here / "bench.yaml").write_text(bench)
-    (here / "plan.yaml").write_text(plan)
-    runs = here / "runs"
-    with contextlib.redirect_stderr(io.StringIO()), twin_of(here, seed) as led:
-        check_bench(led, arm=False, switch=False, tile=None, bounds=Bounds(), seed=seed, runs=runs)
-        cost: dict[str, Any] = characterize(led, here / "plan.yaml", seed, runs, arm=True)
+    """Twin, check, characterize and fit in a directory; only the fit if it was measured there before."""
+    runs, done = here / "runs", here / "cost.json"
+    if not done.exists():
+        (here / "bench.yaml").write_text(bench)
+        (here / "plan.yaml").write_text(plan)
+        with contextlib.redirect_stderr(io.StringIO()), twin_of(here, seed) as led:
+            check_bench(led, arm=False, switch=False, tile=None, bounds=Bounds(), seed=seed, runs=runs)
+            done.write_text(json.dumps(characterize(led, here / "plan.yaml", seed, runs, arm=True)))
+    cost: dict[str, Any] = json.loads(done.read_text())
     found: dict[str, Any] = fit(str(cost["run_dir"]), runs, FitRequest())
     views = tile_views(read_bench_file(here / "bench.yaml"), seed)
     truth = np.empty((len(found["rows"]), 2))
@@ -98,7 +111,7 @@ def measure(here: Path, bench: str, plan: str, seed: int) -> Measured:
         parameters, cell = views[row["tile"]].parameters, (row["row"], row["column"])
         name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
         truth[k] = parameters["delta"][cell], parameters[name][cell]
-    return Measured(found["rows"], truth, cost, Path(str(found["die_file"])), found["warnings"])
+    return Measured(found["rows"], truth, cost, Path(str(found["die_file"])))
 
 
 def told(cost: dict[str, Any]) -> str:
@@ -120,59 +133,162 @@ def share(count: int, of: int) -> str:
     return f"{count / of:.1%} ({low:.1%} to {high:.1%})"
 
 
-def rows_of(count: int) -> list[list[int]]:
-    """All cells of the first rows of tile 0: whole rows, since a bench reads a row as a whole."""
-    return [[row, column] for row in range(count) for column in range(24)]
+def rows_of(rows: Sequence[int]) -> list[list[int]]:
+    """All cells of some rows of tile 0: whole rows, since a bench reads a row as a whole."""
+    return [[row, place] for row in rows for place in range(24)]
 
 
-def accuracy() -> None:
+def accuracy(keep: Path) -> None:
     """Errors and coverage of 13 rows of 24 cells, both polarities, 800 trials each."""
-    plan = f"name: accuracy\ntiles: [0]\ncells: {rows_of(13)}\nwidths: {_WIDTHS}\nmaximum: 800\n"
-    plan += "precision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
-    with tempfile.TemporaryDirectory() as place:
-        found = measure(Path(place), _BENCH.read_text(), plan, 700)
+    plan = (
+        f"name: accuracy\ntiles: [0]\ncells: {rows_of(range(13))}\nwidths: {_WIDTHS}\nmaximum: 800\n"
+        "precision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
+    )
+    found = measure(keep, _BENCH.read_text(), plan, 700)
     print(told(found.cost), flush=True)
     errors, covered = found.errors(), found.covered()
-    flagged = sum(min(row["overdispersion_p"], row["drift_p"]) < 0.01 for row in found.rows)
     for k, name in enumerate(("Delta", "V_c0")):
         size = np.abs(errors[:, k])
         low, high = stats.bootstrap((size,), np.median, rng=1).confidence_interval
         print(
-            f"{name}: median error {np.median(size):.2%} ({low:.2%} to {high:.2%}), mean {errors[:, k].mean():+.2%}; "
-            f"95 % intervals hold the truth in {share(int(covered[:, k].sum()), len(covered))} of "
-            f"{len(covered)} devices and polarities"
+            f"{name}: median error {np.median(size):.2%} ({low:.2%} to {high:.2%}), mean "
+            f"{errors[:, k].mean():+.2%}; 95 % intervals hold the truth in "
+            f"{share(int(covered[:, k].sum()), len(covered))} of {len(covered)} devices and polarities"
         )
-    print(f"{flagged} of {len(covered)} steady devices and polarities flagged")
+    print(f"{share(found.flagged(), len(covered))} of {len(covered)} steady devices and polarities flagged")
 
 
-def design() -> None:
+def design(keep: Path) -> None:
     """sigma(Delta) of the same cells by an adaptive campaign and by a grid with three times the pulses."""
-    head = f"name: design\ntiles: [0]\nwidths: {_WIDTHS}\nprecision: none\nrecord: tally\n"
-    head += f"cells: {rows_of(4)}\n"
+    head = (
+        f"name: design\ntiles: [0]\ncells: {rows_of(range(3))}\nwidths: {_WIDTHS}\nprecision: none\n"
+        "record: tally\n"
+    )
     plans = {
-        "adaptive": "maximum: 960\nblock: {trials: 40, reference: 0, control: 0}\n"
+        "adaptive": "maximum: 800\nblock: {trials: 40, reference: 0, control: 0}\n"
         "design: {kind: adaptive, voltage_step: 2 %}\n",
-        "grid": "maximum: 2880\nblock: {trials: 24, reference: 0, control: 0}\ndesign: {kind: grid, steps: 8}\n",
+        "grid": "maximum: 2400\nblock: {trials: 24, reference: 0, control: 0}\n"
+        "design: {kind: grid, steps: 8}\n",
     }
-    sigmas: dict[str, tuple[float, float]] = {}
+    sigmas: dict[str, list[float]] = {}
     for name, plan in plans.items():
-        with tempfile.TemporaryDirectory() as place:
-            found = measure(Path(place), _BENCH.read_text(), head + plan, 701)
+        (keep / name).mkdir(exist_ok=True)
+        found = measure(keep / name, _BENCH.read_text(), head + plan, 701)
         width = column(found.rows, "delta_high") - column(found.rows, "delta_low")
-        claimed = float(np.sqrt(np.mean((width / 3.92) ** 2)))
-        scatter = float(np.std(found.errors()[:, 0] * found.truth[:, 0]))
-        sigmas[name] = claimed, scatter
+        error = found.errors()[:, 0] * found.truth[:, 0]
+        sigmas[name] = [float(np.sqrt(np.mean((width / 3.92) ** 2))), float(np.std(error))]
         print(f"{name}: {told(found.cost)}", flush=True)
-        print(f"  sigma(Delta) {claimed:.2f} by its intervals, {scatter:.2f} by its errors, {len(found.rows)} fits")
+        print(
+            f"  sigma(Delta) {sigmas[name][0]:.2f} by its intervals, {sigmas[name][1]:.2f} by its errors, "
+            f"{len(found.rows)} devices and polarities"
+        )
     for k, name in enumerate(("intervals", "errors")):
         ratio = 3.0 * (sigmas["grid"][k] / sigmas["adaptive"][k]) ** 2
         print(f"pulses of a grid for the sigma(Delta) of adaptive, by {name}: {ratio:.2f} times as many")
 
 
-if __name__ == "__main__":
-    chosen = {"accuracy": accuracy, "design": design}
-    for each in sys.argv[1:] or list(chosen):
+_HUNDRED = """  tiles:
+    - rows: [matrix.1.1-4]
+      columns: [matrix.1.5-12, matrix.2.1-12, matrix.3.1-5]
+"""
+"""One tile of 100 devices."""
+
+
+def hundred(drift: str) -> str:
+    """The bench with one tile of 4 x 25 devices."""
+    text = _BENCH.read_text()
+    begin, end = text.index("  tiles:\n    - rows"), text.index("  integration:")
+    text = text[:begin] + _HUNDRED + text[end:]
+    begin, end = text.index("    tiles:\n      - {rows"), text.index("    junction:")
+    return text[:begin] + "    tiles: [{rows: 4, columns: 25}]\n" + drift + text[end:]
+
+
+def drift(keep: Path) -> None:
+    """100 runs of 50 blocks of 200 trials on drifting devices.
+
+    ln(rate) of each device is an Ornstein-Uhlenbeck process of its own with a memory of about two blocks and
+    a standard deviation of 0.133: P = 1/2 of a block then scatters within a run by 0.04 (standard deviation).
+    """
+    _flags(keep, "    drift: {sigma: 0.133, pulses: 9600}\n", 10_000, 702)
+
+
+def steady(keep: Path) -> None:
+    """100 runs of the same kind on devices that do not drift; of 2,000 trials, to save time."""
+    _flags(keep, "", 2_000, 703)
+
+
+def _flags(keep: Path, drifts: str, maximum: int, seed: int) -> None:
+    plan = (
+        f"name: drift\npolarities: AP to P\nwidths: {_WIDTHS}\nmaximum: {maximum}\nprecision: none\n"
+        "block: {trials: 160, reference: 38, control: 2}\ndesign: {kind: adaptive, voltage_step: 4 %}\n"
+        "record: tally\n"
+    )
+    found = measure(keep, hundred(drifts), plan, seed)
+    over = sum(row["overdispersion_p"] < SIGNIFICANT for row in found.rows)
+    slow = sum(row["drift_p"] < SIGNIFICANT for row in found.rows)
+    print(told(found.cost))
+    print(
+        f"{share(found.flagged(), len(found.rows))} of {len(found.rows)} runs flagged: {over} by the scatter "
+        f"of blocks, {slow} by drift over time or with R",
+        flush=True,
+    )
+
+
+def loop(keep: Path) -> None:
+    """Two rows of 24 cells of each of 20 dies are measured, the rest is drawn as the fit of them says; then
+    the Wine experiment is rehearsed on the fitted and on the true die."""
+    (keep / "experiment.yaml").write_text(
+        (_EXAMPLES / "experiment.yaml")
+        .read_text()
+        .replace("digital_alone: true", "digital_alone: false")
+        .replace("epochs: 200", "epochs: 15")
+    )
+    found: list[list[float]] = []
+    for seed in range(800, 820):
+        rows = sorted(np.random.default_rng(seed).choice(14, 2, replace=False).tolist())
+        plan = (
+            f"name: loop\ntiles: [0]\ncells: {rows_of(rows)}\nwidths: {_WIDTHS}\nmaximum: 200\n"
+            "precision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
+        )
+        here = keep / str(seed)
+        here.mkdir(exist_ok=True)
+        measured = measure(here, _BENCH.read_text(), plan, seed)
+        with contextlib.redirect_stderr(io.StringIO()):
+            true, fitted = (
+                dry_run(here / "bench.yaml", keep / "experiment.yaml", die, seed)
+                for die in (None, measured.die_file)
+            )
+        keys = ("test_accuracy", "train_accuracy")
+        found.append([float(str(each[key])) for key in keys for each in (true, fitted)])
+        print(f"die {seed}: {told(measured.cost)}; test {found[-1][0]:.3f} true, {found[-1][1]:.3f} fitted",
+              flush=True)  # fmt: skip
+    table = np.array(found)
+    for k, name in ((0, "test"), (2, "training")):
+        difference = table[:, k + 1] - table[:, k]
+        error = difference.std(ddof=1) / math.sqrt(len(difference))
+        print(
+            f"{name} accuracy: {table[:, k].mean():.2%} on true dies, {table[:, k + 1].mean():.2%} on fitted "
+            f"ones, difference {difference.mean():+.2%} +- {error:.2%} (standard error, {len(table)} dies)"
+        )
+
+
+def main(arguments: list[str]) -> None:
+    """Run the parts named, or all."""
+    parts = {"accuracy": accuracy, "design": design, "drift": drift, "steady": steady, "loop": loop}
+    root = None
+    if "--keep" in arguments:
+        place = arguments.index("--keep")
+        root = Path(arguments[place + 1])
+        del arguments[place : place + 2]
+    for name in arguments or list(parts):
+        print(f"--- {name}", flush=True)
         began = time.monotonic()
-        print(f"--- {each}", flush=True)
-        chosen[each]()
+        with tempfile.TemporaryDirectory() as temporary:
+            here = Path(temporary) if root is None else root / name
+            here.mkdir(parents=True, exist_ok=True)
+            parts[name](here)
         print(f"({(time.monotonic() - began) / 60:.0f} min)", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -166,7 +166,9 @@ class TrialTile:
         after, states_after = before.copy(), states_before.copy()
         ends = np.cumsum([len(shot.columns) for shot in shots]).tolist()
         places = [slice(end - len(shot.columns), end) for end, shot in zip(ends, shots, strict=True)]
-        given = [self._pulse_ready(shot, ready[own], polarity) for shot, own in zip(shots, places, strict=True)]
+        given = [
+            self._pulse_ready(shot, ready[own], polarity) for shot, own in zip(shots, places, strict=True)
+        ]
         if ready.any():
             after = self.read_row(row, columns)
             states_after = self.levels.states(after, row, columns)

@@ -220,7 +220,10 @@ class Bench:
         point = self.operating_point()
         pulsed = self._pulsed_arrays()
         for number, array in self.arrays.items():
-            rows, columns = point.levels[number]
+            levels = point.levels.get(number)
+            if levels is None:  # every line of it floats
+                continue
+            rows, columns = levels
             if number in pulsed:
                 width = in_seconds(duration)
                 outcome = array.pulse(rows, columns, width)
