@@ -313,15 +313,9 @@ def probabilities(
 ) -> None:
     """Show how often each device switched: k, n, P and its intervals by polarity, width and voltage."""
     with _errors():
-        from .probabilities_command import print_csv, print_table, rows_of
+        from .probabilities_command import print_as, rows_of
 
-        directory, rows = rows_of(run, runs)
-        if as_json:
-            _print_json({"run_dir": str(directory), "points": rows})
-        elif as_csv:
-            print_csv(rows)
-        else:
-            print_table(directory, rows)
+        print_as(*rows_of(run, runs), as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -521,5 +515,5 @@ def _print_json(result: object) -> None:
 
 
 def run() -> None:
-    """Entry point of the `mtjloop` command."""
+    """The whole command line; `entry.run` is the entry point."""
     app()

@@ -1,13 +1,13 @@
 """Campaigns through the twin: emulated instruments with their noise behind real drivers and PyVISA.
 
     python benchmarks/characterize_twin.py accuracy   errors and coverage, at most 1,000 trials each
-    python benchmarks/characterize_twin.py design     pulses that a grid needs for the sigma(Delta) of adaptive
+    python benchmarks/characterize_twin.py design     pulses that a grid needs for adaptive's sigma(Delta)
     python benchmarks/characterize_twin.py drift      runs flagged while the devices drift
     python benchmarks/characterize_twin.py steady     runs flagged while they do not
     python benchmarks/characterize_twin.py loop       measure a sample, fit, dry run; against the true die
 
-With `--keep DIR` the files of every campaign stay in DIR, and a campaign that is there is not run again: it is
-fitted anew.
+With `--keep DIR` the files of every campaign stay in DIR; a campaign that is there is not run again, only
+fitted.
 
 The bench is that of examples/wine/bench-2600b-707b.yaml: a 2600B whose scripts switch a 707B. `mtjloop twin`
 serves it in a process of its own; `check`, `characterize --arm` and `fit` are the commands a user would run.
@@ -123,7 +123,7 @@ def told(cost: dict[str, Any]) -> str:
     switched = sum(tile["control_switched"] for tile in tiles)
     return (
         f"{sums['trials']} trials, {failed} discarded, {switched} of {controls} switched at 0 V, "
-        f"{sums['pulses']} pulses, {sums['reads']} row reads, {sums['bench_time_s'] / 3600:.0f} h of bench time"
+        f"{sums['pulses']} pulses, {sums['reads']} row reads, {sums['bench_time_s'] / 3600:.0f} h on the bench"
     )
 
 
