@@ -41,7 +41,8 @@ from mtjloop.protocols.switching.checks import SIGNIFICANT
 
 Floats = NDArray[np.float64]
 _EXAMPLES = Path(__file__).parents[1] / "examples" / "wine"
-_BENCH = _EXAMPLES / "bench-2600b-707b.yaml"
+_BENCH = (_EXAMPLES / "bench-2600b-707b.yaml").read_text().replace('::SOCKET"}', '::SOCKET", timeout: 60 s}')
+"""With patience for a busy machine."""
 _WIDTHS = "[100 us, 1 ms, 10 ms]"
 """The instruments give no pulse below 100 us; the die is not to be pulsed for more than 10 ms."""
 
@@ -98,6 +99,7 @@ def measure(here: Path, bench: str, plan: str, seed: int) -> Measured:
     """Twin, check, characterize and fit in a directory; only the fit if it was measured there before."""
     runs, done = here / "runs", here / "cost.json"
     if not done.exists():
+        here.mkdir(parents=True, exist_ok=True)
         (here / "bench.yaml").write_text(bench)
         (here / "plan.yaml").write_text(plan)
         with contextlib.redirect_stderr(io.StringIO()), twin_of(here, seed) as led:
@@ -123,7 +125,7 @@ def told(cost: dict[str, Any]) -> str:
     switched = sum(tile["control_switched"] for tile in tiles)
     return (
         f"{sums['trials']} trials, {failed} discarded, {switched} of {controls} switched at 0 V, "
-        f"{sums['pulses']} pulses, {sums['reads']} row reads, {sums['bench_time_s'] / 3600:.0f} h on the bench"
+        f"{sums['pulses']} pulses, {sums['reads']} row reads, {sums['bench_time_s'] / 3600:.0f} h of bench"
     )
 
 
@@ -138,13 +140,18 @@ def rows_of(rows: Sequence[int]) -> list[list[int]]:
     return [[row, place] for row in rows for place in range(24)]
 
 
-def accuracy(keep: Path) -> None:
-    """Errors and coverage of 13 rows of 24 cells, both polarities, 800 trials each."""
+def adaptive(keep: Path) -> Measured:
+    """13 rows of 24 cells, 1,000 trials each."""
     plan = (
-        f"name: accuracy\ntiles: [0]\ncells: {rows_of(range(13))}\nwidths: {_WIDTHS}\nmaximum: 800\n"
-        "precision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
+        f"name: accuracy\ntiles: [0]\ncells: {rows_of(range(13))}\nwidths: {_WIDTHS}\nmaximum: 1000\n"
+        "polarities: AP to P\nprecision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
     )
-    found = measure(keep, _BENCH.read_text(), plan, 700)
+    return measure(keep, _BENCH, plan, 700)
+
+
+def accuracy(keep: Path) -> None:
+    """Errors and coverage of `adaptive`."""
+    found = adaptive(keep)
     print(told(found.cost), flush=True)
     errors, covered = found.errors(), found.covered()
     for k, name in enumerate(("Delta", "V_c0")):
@@ -153,34 +160,27 @@ def accuracy(keep: Path) -> None:
         print(
             f"{name}: median error {np.median(size):.2%} ({low:.2%} to {high:.2%}), mean "
             f"{errors[:, k].mean():+.2%}; 95 % intervals hold the truth in "
-            f"{share(int(covered[:, k].sum()), len(covered))} of {len(covered)} devices and polarities"
+            f"{share(int(covered[:, k].sum()), len(covered))} of {len(covered)} devices"
         )
-    print(f"{share(found.flagged(), len(covered))} of {len(covered)} steady devices and polarities flagged")
+    print(f"{share(found.flagged(), len(covered))} of {len(covered)} steady devices flagged")
 
 
 def design(keep: Path) -> None:
-    """sigma(Delta) of the same cells by an adaptive campaign and by a grid with three times the pulses."""
-    head = (
-        f"name: design\ntiles: [0]\ncells: {rows_of(range(3))}\nwidths: {_WIDTHS}\nprecision: none\n"
-        "record: tally\n"
+    """sigma(Delta) of the adaptive campaign of `accuracy` and of a grid with three times the pulses."""
+    plan = (
+        f"name: design\ntiles: [0]\ncells: {rows_of(range(4))}\nwidths: {_WIDTHS}\nmaximum: 3000\n"
+        "polarities: AP to P\nprecision: none\nrecord: tally\ndesign: {kind: grid, steps: 8}\n"
     )
-    plans = {
-        "adaptive": "maximum: 800\nblock: {trials: 40, reference: 0, control: 0}\n"
-        "design: {kind: adaptive, voltage_step: 2 %}\n",
-        "grid": "maximum: 2400\nblock: {trials: 24, reference: 0, control: 0}\n"
-        "design: {kind: grid, steps: 8}\n",
-    }
+    found = {"grid": measure(keep, _BENCH, plan, 700), "adaptive": adaptive(keep.parent / "accuracy")}
+    print(told(found["grid"].cost), flush=True)
     sigmas: dict[str, list[float]] = {}
-    for name, plan in plans.items():
-        (keep / name).mkdir(exist_ok=True)
-        found = measure(keep / name, _BENCH.read_text(), head + plan, 701)
-        width = column(found.rows, "delta_high") - column(found.rows, "delta_low")
-        error = found.errors()[:, 0] * found.truth[:, 0]
+    for name, each in found.items():
+        width = column(each.rows, "delta_high") - column(each.rows, "delta_low")
+        error = each.errors()[:, 0] * each.truth[:, 0]
         sigmas[name] = [float(np.sqrt(np.mean((width / 3.92) ** 2))), float(np.std(error))]
-        print(f"{name}: {told(found.cost)}", flush=True)
         print(
-            f"  sigma(Delta) {sigmas[name][0]:.2f} by its intervals, {sigmas[name][1]:.2f} by its errors, "
-            f"{len(found.rows)} devices and polarities"
+            f"{name}: sigma(Delta) {sigmas[name][0]:.2f} by its intervals, {sigmas[name][1]:.2f} by its "
+            f"errors, {len(each.rows)} devices"
         )
     for k, name in enumerate(("intervals", "errors")):
         ratio = 3.0 * (sigmas["grid"][k] / sigmas["adaptive"][k]) ** 2
@@ -196,7 +196,7 @@ _HUNDRED = """  tiles:
 
 def hundred(drift: str) -> str:
     """The bench with one tile of 4 x 25 devices."""
-    text = _BENCH.read_text()
+    text = _BENCH
     begin, end = text.index("  tiles:\n    - rows"), text.index("  integration:")
     text = text[:begin] + _HUNDRED + text[end:]
     begin, end = text.index("    tiles:\n      - {rows"), text.index("    junction:")
@@ -252,7 +252,7 @@ def loop(keep: Path) -> None:
         )
         here = keep / str(seed)
         here.mkdir(exist_ok=True)
-        measured = measure(here, _BENCH.read_text(), plan, seed)
+        measured = measure(here, _BENCH, plan, seed)
         with contextlib.redirect_stderr(io.StringIO()):
             true, fitted = (
                 dry_run(here / "bench.yaml", keep / "experiment.yaml", die, seed)
@@ -280,14 +280,14 @@ def main(arguments: list[str]) -> None:
         place = arguments.index("--keep")
         root = Path(arguments[place + 1])
         del arguments[place : place + 2]
-    for name in arguments or list(parts):
-        print(f"--- {name}", flush=True)
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as temporary:
-            here = Path(temporary) if root is None else root / name
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in arguments or list(parts):
+            print(f"--- {name}", flush=True)
+            began = time.monotonic()
+            here = (root or Path(temporary)) / name
             here.mkdir(parents=True, exist_ok=True)
             parts[name](here)
-        print(f"({(time.monotonic() - began) / 60:.0f} min)", flush=True)
+            print(f"({(time.monotonic() - began) / 60:.0f} min)", flush=True)
 
 
 if __name__ == "__main__":

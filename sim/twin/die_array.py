@@ -169,6 +169,16 @@ class DieArray:
         for k in range(_UNTIL_FITTED):  # a width used that often is fitted, by kernels of its own
             level = np.full(2, (0.25 if k % 2 else -0.25) * self._die.junction.critical_voltage_up)
             small.pulse(level, -level, 1e-4)
+        small.warm_up_draws()
+
+    def warm_up_draws(self) -> None:
+        """Compile what holds need only now and then; what it does to the array is undefined."""
+        cells, state, volts = self._array.cells, self._array.state, np.full(self.shape, 0.1)
+        hold_probability(cells, state, self._dynamics, volts, 1e-4, self._probability)
+        draw_hold(self._probability, state, self._seed, self._number, 0)
+        sums = np.full(state.size, 50.0)
+        draw_candidates(cells, state, self._dynamics, volts, sums, 1e-4, self._seed, self._number, 0)
+        hold_damage(cells, self._dynamics, volts, 1e-4, self._damage)
 
     def currents(self, row_levels: Floats, column_levels: Floats) -> LineCurrents:
         """Line currents under a bias, states as they are.
