@@ -51,7 +51,7 @@ class SmuCrossbar:
         return self._capabilities
 
     def apply(self, pulse: Pulse) -> Applied:
-        """Give a pulse; see `Crossbar.apply`. Lines with a channel of their own have their current measured."""
+        """Give a pulse; see `Crossbar.apply`. Currents are known of lines with a channel of their own."""
         check_pulse(pulse, self._capabilities)
         width = stepped(float(np.max(pulse.width)), self._capabilities.width_resolution)
         with self._instruments.operation("pulse"):
