@@ -97,8 +97,8 @@ def print_fit(result: dict[str, Any]) -> None:
         beyond = sum(row["overdispersion_low"] > 0.0 for row in result["rows"])
         print(
             f"beta-binomial fit: correlation of two trials of a block {np.median(rho):.3g} (median), above 0 "
-            f"beyond doubt in {beyond} of {len(rho)}; AIC less by "
-            f"{result['overdispersed_aic_gain'] or 0.0:.1f} than of binomial trials"
+            f"beyond doubt in {beyond} of {len(rho)}; AIC {-(result['overdispersed_aic_gain'] or 0.0):+.1f} "
+            "against binomial trials"
         )
     print(f"{result['flagged']} of {len(result['rows'])} drifted or scattered beyond chance (p < 0.01)")
     for text, count in result["warnings"].items():

@@ -1,11 +1,9 @@
 """Naming, claiming, listing and finding runs below a root directory."""
 
 import re
-import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RecordError
 from .schema import EVENTS_FILE, MANIFEST_FILE
@@ -19,6 +17,8 @@ _SHOWN = 10
 
 def new_run_id(command: str, name: str, now: datetime) -> str:
     """UTC time, command, short name and a random suffix, safe as a file name everywhere."""
+    import secrets
+
     words = [re.sub(r"[^a-z0-9]+", "-", part.lower())[:24].strip("-") for part in (command, name)]
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     return "-".join([stamp, *(word for word in words if word), secrets.token_hex(2)])
@@ -46,8 +46,7 @@ def claim(root: Path, run_id: str) -> Path:
     return directory
 
 
-@dataclass(frozen=True)
-class RunEntry:
+class RunEntry(NamedTuple):
     """A run directory as listed: its manifest, or the problem that hides it."""
 
     directory: Path
