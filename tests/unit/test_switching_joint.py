@@ -69,20 +69,24 @@ def test_the_joint_maximum_is_that_of_an_independent_optimiser() -> None:
             points = fit.points
             theta = np.array([values[0], critical, math.log(UNIT), sign * values[3]])
             p = -np.expm1(-np.exp(log_hazards(LAW, theta, points.voltages, points.widths)))
-            total -= float(stats.binom.logpmf(points.switched, points.trials, p).sum())
+            total -= float(np.sum(stats.binom.logpmf(points.switched, points.trials, p)))
         return total
 
     start = np.array([math.log(45.0), math.log(0.55), math.log(0.6), 0.0])
-    options = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000}
-    best = optimize.minimize(loss, start, method="Nelder-Mead", options=options)
+    best = optimize.minimize(
+        loss, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000}
+    )
     assert found.theta[[0, 1, 2, 4]] == pytest.approx(best.x, abs=2e-4)
     # The ends of the interval of h are where twice the loss of the profile reaches the quantile.
     edge = 0.5 * stats.chi2.ppf(0.95, 1)
     for end in found.field:
+
+        def off(rest: NDArray[np.float64], end: float = end) -> float:
+            return loss(np.append(rest, end))
+
         held = optimize.minimize(
-            lambda rest, end=end: loss(np.append(rest, end)), best.x[:3], method="Nelder-Mead",
-            options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000},
-        )  # fmt: skip
+            off, best.x[:3], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000}
+        )
         assert held.fun - best.fun == pytest.approx(edge, rel=5e-3)
 
 
@@ -101,7 +105,7 @@ def held(fits: list[JointFit], field: float) -> NDArray[np.bool_]:
 def test_joint_intervals_cover_and_the_right_model_is_told() -> None:
     cells = 30
     with_field = pairs(np.random.default_rng(7), 0.04, cells)
-    shared, field = (fit_jointly(with_field, SETTINGS, model) for model in ("shared", "field"))  # type: ignore[arg-type]
+    shared, field = fit_jointly(with_field, SETTINGS, "shared"), fit_jointly(with_field, SETTINGS, "field")
     inside = held(field, 0.04)
     for count in inside.sum(axis=0):
         assert stats.binom.cdf(count, cells, 0.95) > 1e-3
@@ -110,7 +114,7 @@ def test_joint_intervals_cover_and_the_right_model_is_told() -> None:
     assert by_name["field"].degrees_of_freedom == by_name["shared"].degrees_of_freedom - cells
     assert field_chance(shared, field) < 1e-6
     without = pairs(np.random.default_rng(8), 0.0, cells)
-    shared, field = (fit_jointly(without, SETTINGS, model) for model in ("shared", "field"))  # type: ignore[arg-type]
+    shared, field = fit_jointly(without, SETTINGS, "shared"), fit_jointly(without, SETTINGS, "field")
     by_name = {each.model: each for each in compare_polarities(without, shared, field)}
     assert by_name["shared"].aic < min(by_name["field"].aic, by_name["separate"].aic)
     assert field_chance(shared, field) > 1e-3
@@ -143,8 +147,8 @@ def test_the_beta_binomial_likelihood_is_that_of_scipy() -> None:
     p, rho = np.array([0.3, 0.2, 0.9, 0.5]), 0.07
     value, by_p, by_rho, curve = beta_binomial(p, rho, k, n)
     a, b = p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho
-    constant = float(stats.binom.logpmf(k, n, 0.5).sum() + n.sum() * math.log(2.0))
-    assert value + constant == pytest.approx(float(stats.betabinom.logpmf(k, n, a, b).sum()), abs=1e-9)
+    constant = float(np.sum(stats.binom.logpmf(k, n, 0.5)) + n.sum() * math.log(2.0))
+    assert value + constant == pytest.approx(float(np.sum(stats.betabinom.logpmf(k, n, a, b))), abs=1e-9)
     step = 1e-6
     for m in range(4):
         moved = step * (np.arange(4) == m)
