@@ -255,19 +255,21 @@ def rehearsed(here: Path, die: Path | None, seed: int) -> tuple[float, float]:
 def loop(keep: Path) -> None:
     """One row of 24 cells of each of 20 dies is measured, the rest is drawn as the fit of them says; then the
     Wine experiment is rehearsed on the fitted and on the true die."""
-    found: list[list[float]] = []
+    dies: dict[int, Path] = {}
     for seed in range(800, 820):
         rows = [int(np.random.default_rng(seed).integers(14))]
         plan = (
-            f"name: loop\ntiles: [0]\ncells: {rows_of(rows)}\nwidths: {_WIDTHS}\nmaximum: 200\n"
+            f"name: loop\ntiles: [0]\ncells: {rows_of(rows)}\nwidths: {_WIDTHS}\nmaximum: 150\n"
             "precision: none\nrecord: tally\ndesign: {kind: adaptive, voltage_step: 2 %}\n"
         )
-        here = keep / str(seed)
-        measured = measure(here, _BENCH, plan, seed)
-        true, fitted = (rehearsed(here, die, seed) for die in (None, measured.die_file))
+        measured = measure(keep / str(seed), _BENCH, plan, seed)
+        dies[seed] = measured.die_file
+        print(f"die {seed}: {told(measured.cost)}", flush=True)
+    found: list[list[float]] = []
+    for seed, die_file in dies.items():
+        true, fitted = (rehearsed(keep / str(seed), die, seed) for die in (None, die_file))
         found.append([true[0], fitted[0], true[1], fitted[1]])
-        print(f"die {seed}: {told(measured.cost)}; test {found[-1][0]:.3f} true, {found[-1][1]:.3f} fitted",
-              flush=True)  # fmt: skip
+        print(f"die {seed}: test {true[0]:.3f} true, {fitted[0]:.3f} fitted", flush=True)
     table = np.array(found)
     for k, name in ((0, "test"), (2, "training")):
         difference = table[:, k + 1] - table[:, k]

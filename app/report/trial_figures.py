@@ -113,9 +113,8 @@ def chances(trials: TrialEvidence) -> str:
     with styled():
         figure, axes = single_figure(2.9)
         lowest = 1e-4
-        axes.plot(
-            [lowest, 1.0], [lowest, 1.0], color=INK, linewidth=1.0, linestyle="--", label="steady devices"
-        )
+        even = np.geomspace(lowest, 1.0, 100)
+        axes.plot(even, even, color=INK, linewidth=1.0, linestyle="--", label="steady devices")
         axes.axvline(SIGNIFICANT, color="#9AA3AD", linewidth=1.0)
         for name, label, colour in (
             ("overdispersion_p", "scatter of blocks", BLUE), ("drift_p", "drift", VERMILION),

@@ -94,10 +94,10 @@ def fitted_parameters(evidence: Evidence) -> str:
     time = "fitted" if fit["time_fitted"] else "held at"
     kind = "Beta-binomial" if fit.get("overdispersed") else "Binomial"
     together = _JOINED.get(fit.get("joined", "separate"), "")
+    unit = quantity(fit["time_unit"], "s", 4, micro=MICRO)
     text = (
-        f"{kind} maximum likelihood, {fit['law']}, unit of time {time} "
-        f"{quantity(fit['time_unit'], 's', 4, micro=MICRO)}{together}. {fit['flagged']} of {len(fit['rows'])} "
-        "devices and polarities drifted or scattered beyond chance (p < 0.01)."
+        f"{kind} maximum likelihood, {fit['law']}, unit of time {time} {unit}{together}. {fit['flagged']} of "
+        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance (p < 0.01)."
     )
     shown = []
     if len(trials.rows) > 2:
