@@ -10,6 +10,7 @@ from ..protocols.training.loop import Trainer, TrainingResult
 from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .fused.loop import compiled_loop
 from .network_file import save_network
 from .session import EXPERIMENT, configuration, session
 
@@ -43,7 +44,9 @@ def train(
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
     ) as now:
-        trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
+        trainer = Trainer(
+            now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor, compiled_loop
+        )
         trained = trainer.run()
         save_network(
             now.recorder.directory,

@@ -35,6 +35,12 @@ class CrossbarNetwork:
     h = tanh(g1 a/s + b) in each hidden layer, with s the running rms of a; the next layer reads h minus its
     running mean. Scores are z = g2/sqrt(n) a + c, n the inputs of the last layer. The first layer gets a
     constant input 1 beside the features.
+
+    Attributes:
+        layers: in order.
+        digital: their digital parts.
+        hidden_gain: g1.
+        output_gain: g2/sqrt(n).
     """
 
     def __init__(
@@ -42,8 +48,8 @@ class CrossbarNetwork:
     ) -> None:
         self.layers = tuple(layers)
         self.digital = digital
-        self._hidden_gain = hidden_gain
-        self._output_gain = output_gain / float(np.sqrt(layers[-1].inputs))
+        self.hidden_gain = hidden_gain
+        self.output_gain = output_gain / float(np.sqrt(layers[-1].inputs))
 
     def forward(self, features: Floats) -> Pass:
         """Pass features (features,) or (samples, features) through the chip."""
@@ -55,13 +61,13 @@ class CrossbarNetwork:
             h, signal = np.empty_like(a), np.empty_like(a)
             units = len(part.bias)
             activate(
-                a.reshape(-1, units), self._hidden_gain, part.mean_square, part.bias, part.centre,
+                a.reshape(-1, units), self.hidden_gain, part.mean_square, part.bias, part.centre,
                 h.reshape(-1, units), signal.reshape(-1, units),
             )  # fmt: skip
             pre.append(a)
             hidden.append(h)
             signals.append(signal)
-        scores = self._output_gain * self.layers[-1].forward(signal) + self.digital.output_bias
+        scores = self.output_gain * self.layers[-1].forward(signal) + self.digital.output_bias
         return Pass(tuple(signals), tuple(pre), tuple(hidden), scores)
 
     def backward(self, forward: Pass, error: Floats) -> tuple[Floats, ...]:

@@ -58,6 +58,13 @@ class RankOneMomentum:
     Block power iteration: V_q += d (x . u_q), U_q += x (d . v_q); every `period` violators the directions
     u_q, V_q are pulsed, and the orthonormalised U, V become the next directions.
 
+    Attributes:
+        u: directions over the rows, (rank, inputs).
+        v: directions over the columns, (rank, outputs).
+        sum_u: moving sums, (rank, inputs).
+        sum_v: moving sums, (rank, outputs).
+        count: samples seen.
+
     Args:
         inputs: rows of the layer.
         outputs: columns of the layer.
@@ -70,22 +77,22 @@ class RankOneMomentum:
     ) -> None:
         rank = min(settings.rank, inputs, outputs)
         self._period, self._memory, self._threshold = settings.period, settings.memory, settings.threshold
-        self._u = rng.standard_normal((rank, inputs))
-        self._v = rng.standard_normal((rank, outputs))
-        make_orthonormal(self._u)
-        make_orthonormal(self._v)
-        self._sum_u = np.zeros((rank, inputs))
-        self._sum_v = np.zeros((rank, outputs))
-        self._count = 0
+        self.u = rng.standard_normal((rank, inputs))
+        self.v = rng.standard_normal((rank, outputs))
+        make_orthonormal(self.u)
+        make_orthonormal(self.v)
+        self.sum_u = np.zeros((rank, inputs))
+        self.sum_v = np.zeros((rank, outputs))
+        self.count = 0
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """Follow the directions; every `period` calls return one factor for each."""
-        self._count += 1
-        due = self._count % self._period == 0
-        rows, columns = np.empty_like(self._u), np.empty_like(self._v)
+        self.count += 1
+        due = self.count % self._period == 0
+        rows, columns = np.empty_like(self.u), np.empty_like(self.v)
         sizes = np.zeros(len(rows))
         follow_directions(
-            self._u, self._v, self._sum_u, self._sum_v, signal, error, self._memory, self._threshold, due,
+            self.u, self.v, self.sum_u, self.sum_v, signal, error, self._memory, self._threshold, due,
             rows, columns, sizes,
         )  # fmt: skip
         return [

@@ -62,6 +62,9 @@ class Updater:
     Attributes:
         blocks: in the order of the layer.
         counts: of this epoch.
+        slot: number of the next slot since training began.
+        since_audit: updates since the last audit.
+        draws: fire rows and columns.
 
     Args:
         layer: calibrated.
@@ -80,11 +83,16 @@ class Updater:
         draws: Draws,
     ) -> None:
         self._encoding, self._pulse = encoding, pulse
-        self._audit_every, self._draws = audit_every, draws
+        self._audit_every, self.draws = audit_every, draws
         self.blocks = tuple(BlockUpdater(block, encoding, pulse) for block in layer.blocks)
-        self._since_audit = 0
-        self._slot = 0
+        self.since_audit = 0
+        self.slot = 0
         self.counts = UpdateCounts()
+
+    @property
+    def slots(self) -> int:
+        """Chances to fire in one update."""
+        return self._encoding.slots
 
     def begin_epoch(self) -> None:
         """Start new counts."""
@@ -103,23 +111,23 @@ class Updater:
             return
         self.counts.updates += 1
         self.counts.clipped += int(chances.clipped)
-        self._since_audit += 1
-        audited = 0 < self._audit_every <= self._since_audit
+        self.since_audit += 1
+        audited = 0 < self._audit_every <= self.since_audit
         for one in self.blocks:
             if one.feedback is not None:
                 one.amplitudes = one.feedback.amplitudes(epoch)
         before = [_map(one.block, epoch) for one in self.blocks] if audited else []
         selected = [SelectCounts(one.block) for one in self.blocks] if audited else []
         for _ in range(self._encoding.slots):
-            rows, columns = fired(chances, self._draws, self._slot)
-            self._slot += 1
+            rows, columns = fired(chances, self.draws, self.slot)
+            self.slot += 1
             for number, one in enumerate(self.blocks):
                 sent = self._fire(one, factor, rows, columns, epoch)
                 if audited:
                     for phase in sent:
                         selected[number].add(phase)
         if audited:
-            self._since_audit = 0
+            self.since_audit = 0
             for one, first, counts in zip(self.blocks, before, selected, strict=True):
                 self._audit(one, factor, first, counts, epoch)
 
