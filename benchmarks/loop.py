@@ -167,9 +167,8 @@ def read_rows() -> list[dict[str, float | str]]:
         row["read_us"] = 1e6 * best(partial(effective_reads, crossbar=crossbar, levels=levels[0]))
         row["ratio"] = float(row["read_us"]) / float(row["dense_us"])
         if rows * columns <= 128 * 128:
-            row["whole_us"] = 1e6 * best(
-                lambda times, c=crossbar, v=levels, s=sensed: whole_reads(c, times, v, s)
-            )
+            whole = partial(whole_reads, crossbar=crossbar, levels=levels, sensed=sensed)
+            row["whole_us"] = 1e6 * best(whole)
         found.append(row)
     return found
 

@@ -1,20 +1,20 @@
 """The compiled loop behind the door that training offers, `protocols.training.loop.SampleLoop`."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ...drivers.checks import on_grid
 from ...drivers.compiled_crossbar import CompiledCrossbar, last_peak_of, spent_on, start_counting
 from ...drivers.contract import Floats, Pulse
 from ...drivers.guard import MADE, Guard
 from ...errors import ProtocolError
 from ...protocols import bit_serial, selection
 from ...protocols.recorded import RecordedCrossbar
-from ...protocols.training import block, layer
+from ...protocols.training import block, layer, update
+from ...protocols.training.controller_draws import Draws
 from ...protocols.training.digital import Digital, HiddenDigital
 from ...protocols.training.loop import LoopParts, SampleLoop
-from ...protocols.training.rule import RankOneMomentum
+from ...protocols.training.rule import PerSample, RankOneMomentum
 from . import parts, samples
 
 _LOGGED = 4_096
@@ -37,7 +37,11 @@ def compiled_loop(training: LoopParts) -> SampleLoop | None:
             if made is None:
                 return None
             crossbars[part.crossbar.tile] = made
+    if training.settings.encoding.kind != "coincidence":
+        return None
     if any(one.feedback is not None for updater in training.updaters for one in updater.blocks):
+        return None
+    if not all(isinstance(one, RankOneMomentum | PerSample) for one in training.rules):
         return None
     return CompiledLoop(training, crossbars)
 
@@ -60,7 +64,8 @@ class CompiledLoop:
         lines = max(max(part.crossbar.capabilities.shape) for one in network.layers for part in one.blocks)
         self._network = parts.new_network(
             self._layers[0], network.hidden_gain, network.output_gain, settings.margin,
-            settings.digital_rate, settings.rate, self._room(), lines,
+            settings.digital_rate if settings.digital_biases else 0.0, settings.normalisers, settings.rate,
+            self._room(), lines,
         )  # fmt: skip
         for one in self._layers[1:]:
             parts.add_layer(self._network, one)
@@ -98,25 +103,32 @@ class CompiledLoop:
         place, layout, pulse = part.place, part.layout, self._training.pulse
         forward, backward = part.current_steps
         voltage = part.read.voltage
+        width = float(on_grid(np.asarray(pulse.width), part.crossbar.capabilities.width_resolution))
         return parts.new_block(
             self._crossbars[part.crossbar.tile], place.first_input, place.inputs, place.first_output,
             place.outputs, part.cell_signs, layout.each, layout.devices, layout.references,
             layout.reference_share, forward * voltage, layout.devices * backward * voltage, voltage,
-            selection.SCHEMES.index(pulse.unselected), pulse.width, part.gated,
+            selection.SCHEMES.index(pulse.unselected), width, part.gated,
         )  # fmt: skip
 
     def _layer(self, number: int, one: layer.CrossbarLayer) -> parts.Layer:
-        training = self._training
-        rule, updater, settings = training.rules[number], training.updaters[number], training.settings
-        if isinstance(rule, RankOneMomentum):
-            momentum, vectors = True, (rule.u, rule.v, rule.sum_u, rule.sum_v)
-        else:
-            rows, columns = np.zeros((1, one.inputs)), np.zeros((1, one.outputs))
-            momentum, vectors = False, (rows, columns, rows, columns)
+        training, settings = self._training, self._training.settings
+        rows, columns = np.zeros((1, one.inputs)), np.zeros((1, one.outputs))
+        momentum, vectors, threshold = False, (rows, columns, rows, columns), 0.0
+        draws, slots = Draws(np.uint64(0), 0), 1
+        trained = number < len(training.updaters)
+        if trained:
+            draws, slots = training.updaters[number].draws, training.updaters[number].slots
+            rule = training.rules[number]
+            if isinstance(rule, RankOneMomentum):
+                momentum, vectors = True, (rule.u, rule.v, rule.sum_u, rule.sum_v)
+            if isinstance(rule, RankOneMomentum | PerSample):
+                threshold = rule.threshold
+        gating = settings.encoding.gating
+        share = 0.0 if isinstance(gating, str) else gating  # `auto` gates other encodings only
         made = parts.new_layer(
-            self._blocks[number][0], one.inputs, one.outputs, momentum, *vectors, settings.period,
-            settings.memory, settings.threshold, updater.draws.key, updater.draws.stream, updater.slots,
-            settings.encoding.probability, settings.audit_every,
+            self._blocks[number][0], one.inputs, one.outputs, momentum, *vectors, threshold, draws.key,
+            draws.stream, slots, settings.encoding.probability, share, settings.audit_every, trained,
         )  # fmt: skip
         for other in self._blocks[number][1:]:
             parts.add_block(made, other)
@@ -133,12 +145,16 @@ class CompiledLoop:
             else:
                 rest = np.zeros(len(digital.output_bias))
                 parts.set_digital(one, rest, digital.output_bias, rest)
+            if number >= len(training.updaters):
+                continue
             rule, updater = training.rules[number], training.updaters[number]
-            count = rule.count if isinstance(rule, RankOneMomentum) else 0
+            if isinstance(rule, RankOneMomentum):
+                parts.set_rule(one, rule.count, rule.period, rule.first_period, rule.memory)
             counts = updater.counts
             parts.set_counts(
-                one, count, updater.slot, counts.updates, counts.clipped, counts.pulses, updater.since_audit
-            )
+                one, updater.slot, updater.update_number, counts.updates, counts.clipped, counts.pulses,
+                counts.peaks, updater.since_audit,
+            )  # fmt: skip
             for compiled, known in zip(self._blocks[number], updater.blocks, strict=True):
                 parts.set_voltages(compiled, known.amplitudes[1], known.amplitudes[-1])
 
@@ -153,11 +169,14 @@ class CompiledLoop:
                 hidden.append(HiddenDigital(mean_square, bias, centre))
             else:
                 output_bias = bias
+            if number >= len(training.updaters):
+                continue
             rule, updater = training.rules[number], training.updaters[number]
-            count, updater.slot, updates, clipped, pulses, updater.since_audit = parts.counts_of(one)
-            updater.counts = replace(updater.counts, updates=updates, clipped=clipped, pulses=pulses)
             if isinstance(rule, RankOneMomentum):
-                rule.count = count
+                rule.count = parts.seen_by(one)
+            slot, number_next, updates, clipped, pulses, peaks, since_audit = parts.counts_of(one)
+            updater.slot, updater.update_number, updater.since_audit = slot, number_next, since_audit
+            updater.counts = update.UpdateCounts(updates, clipped, pulses, peaks)
         training.network.digital = Digital(tuple(hidden), output_bias)
 
     def _book(self, tile: RecordedCrossbar) -> None:

@@ -126,6 +126,7 @@ class Layer:
         sum_v: moving sums, (rank, outputs).
         count: samples the rule has seen.
         period: of the rule.
+        first_period: at which the rate is that of the settings.
         memory: of the rule.
         threshold: of the rule.
         factor_rows: scratch (rank, inputs).
@@ -141,6 +142,14 @@ class Layer:
         pulses: of this epoch.
         audit_every: updates between two audits; 0 for none.
         since_audit: updates since the last one.
+        trained: whether it has a rule and an updater.
+        gating: share of the lines that takes part in an update; 0 for all.
+        number: of the next update.
+        peaks: of this epoch, summed.
+        some_rows: scratch (inputs,).
+        some_columns: scratch (outputs,).
+        driven: scratch (1, outputs): what a transposed read is driven with.
+        under: scratch (1, inputs): what it reads.
         row_chances: scratch (inputs,).
         column_chances: scratch (outputs,).
         row_fires: scratch (inputs,).
@@ -162,6 +171,7 @@ class Layer:
     sum_v: Floats
     count: int
     period: int
+    first_period: int
     memory: float
     threshold: float
     factor_rows: Floats
@@ -177,6 +187,14 @@ class Layer:
     pulses: int
     audit_every: int
     since_audit: int
+    trained: bool
+    gating: float
+    number: int
+    peaks: float
+    some_rows: Floats
+    some_columns: Floats
+    driven: Floats
+    under: Floats
     row_chances: Floats
     column_chances: Floats
     row_fires: Flags
@@ -186,8 +204,8 @@ class Layer:
 @kernel
 def new_layer(
     first: Block, inputs: int, outputs: int, momentum: bool, u: Floats, v: Floats, sum_u: Floats,
-    sum_v: Floats, period: int, memory: float, threshold: float, key: Word, stream: int, slots: int,
-    probability: float, audit_every: int,
+    sum_v: Floats, threshold: float, key: Word, stream: int, slots: int, probability: float, gating: float,
+    audit_every: int, trained: bool,
 ) -> Layer:  # fmt: skip
     """A layer with its first block; arguments as the attributes of `Layer`."""
     blocks = List()
@@ -195,9 +213,10 @@ def new_layer(
     rank = u.shape[0]
     return Layer(
         blocks, np.zeros((1, inputs)), np.zeros((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs)),
-        np.ones(outputs), np.zeros(outputs), np.zeros(outputs), momentum, u, v, sum_u, sum_v, 0, period,
-        memory, threshold, np.zeros((rank, inputs)), np.zeros((rank, outputs)), np.zeros(rank), key, stream,
-        slots, probability, 0, 0, 0, 0, audit_every, 0, np.zeros(inputs), np.zeros(outputs),
+        np.ones(outputs), np.zeros(outputs), np.zeros(outputs), momentum, u, v, sum_u, sum_v, 0, 1, 1,
+        0.0, threshold, np.zeros((rank, inputs)), np.zeros((rank, outputs)), np.zeros(rank), key, stream,
+        slots, probability, 0, 0, 0, 0, audit_every, 0, trained, gating, 0, 0.0, np.zeros(inputs),
+        np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)), np.zeros(inputs), np.zeros(outputs),
         np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),
     )  # fmt: skip
 
@@ -223,18 +242,33 @@ def digital_of(layer: Layer) -> tuple[Floats, Floats, Floats]:
 
 
 @kernel
-def set_counts(
-    layer: Layer, count: int, slot: int, updates: int, clipped: int, pulses: int, since_audit: int
-) -> None:
-    """Take up where rule and updater of a layer stand."""
-    layer.count, layer.slot, layer.since_audit = count, slot, since_audit
-    layer.updates, layer.clipped, layer.pulses = updates, clipped, pulses
+def set_rule(layer: Layer, count: int, period: int, first_period: int, memory: float) -> None:
+    """Take up where the rule of a layer stands."""
+    layer.count, layer.period, layer.first_period, layer.memory = count, period, first_period, memory
 
 
 @kernel
-def counts_of(layer: Layer) -> tuple[int, int, int, int, int, int]:
+def seen_by(layer: Layer) -> int:
+    """Samples that the rule of a layer has seen."""
+    return int(layer.count)
+
+
+@kernel
+def set_counts(
+    layer: Layer, slot: int, number: int, updates: int, clipped: int, pulses: int, peaks: float,
+    since_audit: int,
+) -> None:  # fmt: skip
+    """Take up where the updater of a layer stands."""
+    layer.slot, layer.number, layer.since_audit = slot, number, since_audit
+    layer.updates, layer.clipped, layer.pulses, layer.peaks = updates, clipped, pulses, peaks
+
+
+@kernel
+def counts_of(layer: Layer) -> tuple[int, int, int, int, int, float, int]:
     """The same, as `set_counts` takes it."""
-    return layer.count, layer.slot, layer.updates, layer.clipped, layer.pulses, layer.since_audit
+    return (
+        layer.slot, layer.number, layer.updates, layer.clipped, layer.pulses, layer.peaks, layer.since_audit
+    )  # fmt: skip
 
 
 @by_reference
@@ -247,7 +281,8 @@ class Network:
         hidden_gain: g1.
         output_gain: g2 over the root of the inputs of the last layer.
         margin: see `TrainingSettings`.
-        digital_rate: see `TrainingSettings`.
+        digital_rate: see `TrainingSettings`; 0 without digital biases.
+        normalisers: whether running statistics follow.
         rate: see `TrainingSettings`.
         logged: pulses in the log.
         log_tiles: number of layer and block of each, (pulses, 2).
@@ -263,6 +298,7 @@ class Network:
     output_gain: float
     margin: float
     digital_rate: float
+    normalisers: bool
     rate: float
     logged: int
     log_tiles: Integers
@@ -275,15 +311,16 @@ class Network:
 
 @kernel
 def new_network(
-    first: Layer, hidden_gain: float, output_gain: float, margin: float, digital_rate: float, rate: float,
-    pulses: int, lines: int,
+    first: Layer, hidden_gain: float, output_gain: float, margin: float, digital_rate: float,
+    normalisers: bool, rate: float, pulses: int, lines: int,
 ) -> Network:  # fmt: skip
     """A network with its first layer, and room in the log for some pulses of so many lines a side."""
     layers = List()
     layers.append(first)
     return Network(
-        layers, hidden_gain, output_gain, margin, digital_rate, rate, 0, np.zeros((pulses, 2), np.int64),
-        np.zeros((pulses, 2, lines)), np.zeros((pulses, lines)), np.zeros((pulses, 2)), 0, 0,
+        layers, hidden_gain, output_gain, margin, digital_rate, normalisers, rate, 0,
+        np.zeros((pulses, 2), np.int64), np.zeros((pulses, 2, lines)), np.zeros((pulses, lines)),
+        np.zeros((pulses, 2)), 0, 0,
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from ...drivers.guard import MADE
 from ...protocols.selection import TO_P, select_levels
 from ...protocols.training.block import scale_to
 from ...protocols.training.coincidence import choose_cells, fire, fire_lines
-from ...protocols.training.digital import activate, follow
+from ...protocols.training.digital import activate, before_units, follow, move, scores_of, through_units
+from ...protocols.training.gating import gate_lines, largest_of
 from ...protocols.training.network import judge_scores
 from ...protocols.training.rule import drop, follow_directions
 from ...protocols.training.weights import add_scaled, gather_outputs, spread_errors
@@ -54,8 +55,8 @@ def run_samples(
 def _audit_may_come(network: Network) -> bool:
     for number in range(len(network.layers)):
         layer = network.layers[number]
-        due = not layer.momentum or (layer.count + 1) % layer.period == 0
-        if layer.audit_every > 0 and due and layer.since_audit + layer.sizes.size >= layer.audit_every:
+        due = layer.trained and (not layer.momentum or (layer.count + 1) % layer.period == 0)
+        if due and layer.audit_every > 0 and layer.since_audit + layer.sizes.size >= layer.audit_every:
             return True
     return False
 
@@ -92,25 +93,30 @@ def show(
                 following.signal,
             )  # fmt: skip
     output = layers[last]
-    scores = output.hidden[0]
-    for k in range(scores.size):
-        scores[k] = network.output_gain * output.pre[0, k] + output.bias[k]
-    for number in range(last):
-        layer = layers[number]
-        follow(layer.mean_square, layer.centre, layer.pre[0], layer.hidden[0])
-    if judge_scores(scores, label, output.error[0]) > network.margin:
+    scores_of(output.pre, network.output_gain, output.bias, output.hidden)
+    if network.normalisers:
+        for number in range(last):
+            layer = layers[number]
+            follow(layer.mean_square, layer.centre, layer.pre[0], layer.hidden[0])
+    if judge_scores(output.hidden[0], label, output.error[0]) > network.margin:
         return 0, MADE
     for number in range(last, 0, -1):
-        ended = backward(network, layers[number], layers[number - 1], number)
+        layer = layers[number]
+        if number < last:
+            before_units(layer.error[0], network.hidden_gain, layer.mean_square, layer.driven[0])
+        else:
+            layer.driven[:] = layer.error
+        ended = backward(network, layer, layers[number - 1], number)
         if ended != MADE:
             return 1, ended
     if network.digital_rate > 0.0:
         learn_biases(network, network.digital_rate * fall)
     if pulse:
         for number in range(len(layers)):
-            ended = learn_weights(network, layers[number], number, network.rate * fall, log)
-            if ended != MADE:
-                return 1, ended
+            if layers[number].trained:
+                ended = learn_weights(network, layers[number], number, network.rate * fall, log)
+                if ended != MADE:
+                    return 1, ended
     return 1, MADE
 
 
@@ -139,11 +145,11 @@ def forward(network: Network, layer: Layer, number: int) -> int:
 @kernel
 def backward(network: Network, layer: Layer, before: Layer, number: int) -> int:
     """Errors of the layer before, by transposed reads of this one; returns how the last read ended."""
-    before.error[:] = 0.0
+    layer.under[:] = 0.0
     for k in range(len(layer.blocks)):
         block = layer.blocks[k]
         spread_errors(
-            layer.error, block.signs, block.each, block.references, block.share, block.first_output,
+            layer.driven, block.signs, block.each, block.references, block.share, block.first_output,
             block.columns,
         )  # fmt: skip
         ended = NOT_FINITE
@@ -155,10 +161,8 @@ def backward(network: Network, layer: Layer, before: Layer, number: int) -> int:
             network.failed_layer, network.failed_block = number, k
             return ended
         block.scales[0] = block.sizes[0] / block.backward_unit
-        add_scaled(block.row_currents, block.scales, block.first_input, block.inputs, before.error)
-    error, hidden = before.error[0], before.hidden[0]
-    for k in range(error.size):
-        error[k] = error[k] * (1.0 - hidden[k] * hidden[k])
+        add_scaled(block.row_currents, block.scales, block.first_input, block.inputs, layer.under)
+    through_units(layer.under[0], before.hidden[0], before.error[0])
     return MADE
 
 
@@ -168,9 +172,7 @@ def learn_biases(network: Network, rate: float) -> None:
     last = len(network.layers) - 1
     for number in range(last + 1):
         layer = network.layers[number]
-        scale = rate if number == last else 2.0 * rate
-        for k in range(layer.bias.size):
-            layer.bias[k] = layer.bias[k] + scale * layer.error[0, k]
+        move(layer.bias, layer.error[0], rate if number == last else 2.0 * rate)
 
 
 @kernel
@@ -180,6 +182,7 @@ def learn_weights(network: Network, layer: Layer, number: int, rate: float, log:
     if layer.momentum:
         layer.count += 1
         due = layer.count % layer.period == 0
+        rate = rate * layer.period / layer.first_period
         layer.sizes[:] = 0.0
         follow_directions(
             layer.u, layer.v, layer.sum_u, layer.sum_v, signal, error, layer.memory, layer.threshold, due,
@@ -203,13 +206,25 @@ def learn_weights(network: Network, layer: Layer, number: int, rate: float, log:
 def update(network: Network, layer: Layer, number: int, which: int, strength: float, log: bool) -> int:
     """Send the pulses of one factor; returns how the last one ended."""
     rows, columns = layer.factor_rows[which], layer.factor_columns[which]
+    peak = strength * largest_of(rows) * largest_of(columns)
+    if not peak > 0.0:
+        return MADE
+    if layer.gating != 0.0:
+        strength = gate_lines(
+            rows, columns, strength, layer.gating, layer.probability, layer.key, layer.stream + 2,
+            layer.number, layer.some_rows, layer.some_columns,
+        )  # fmt: skip
+        rows, columns = layer.some_rows, layer.some_columns
     share = fire_lines(
         rows, columns, strength, layer.slots, layer.probability, layer.row_chances, layer.column_chances
     )
-    if not share > 0.0:
-        return MADE
+    if not share > 0.0:  # all lines happen to be left out; the update counts all the same
+        layer.row_chances[:] = 0.0
+        layer.column_chances[:] = 0.0
+    layer.number += 1
     layer.updates += 1
     layer.clipped += 1 if share > 1.0 else 0
+    layer.peaks += peak
     layer.since_audit += 1
     for _ in range(layer.slots):
         fire(layer.row_chances, layer.key, layer.stream, layer.slot, layer.row_fires)

@@ -20,15 +20,16 @@ from mtjloop.protocols.data import Split, load_data, split_data
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.loop import LoopParts, SampleLoop, Trainer, TrainingResult
-from mtjloop.protocols.training.settings import CoincidenceSettings, FeedbackSettings, TrainingSettings
+from mtjloop.protocols.training.settings import EncodingSettings, FeedbackSettings, TrainingSettings
 from mtjloop.records.manifest import Configuration
 from mtjloop.records.reader import RunReader
 from mtjloop.records.run import Detail, RunRecorder
 
 READ = ReadSettings(0.1)
 PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
-CERTAIN = CoincidenceSettings(probability=0.9)
+CERTAIN = EncodingSettings(probability=0.9)
 SETTINGS = TrainingSettings(hidden=(4,), epochs=6, rate=0.02, audit_every=7)
+THREE = "[{rows: 5, columns: 10}, {rows: 5, columns: 8}, {rows: 4, columns: 6}]"
 TILES = "[{rows: 5, columns: 8}, {rows: 4, columns: 6}]"
 
 
@@ -100,6 +101,14 @@ CASES = [
         {"tiles": "[{rows: 3, columns: 7, count: 8}]"},
         id="tiles, reference",
     ),
+    pytest.param(replace(SETTINGS, hidden=(5, 4), balance=True), {"tiles": THREE}, id="three layers"),
+    pytest.param(
+        replace(SETTINGS, output="code", normalisers=False, digital_biases=False, period="auto"),
+        {},
+        id="code, no digital parts, period of its own",
+    ),
+    pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating="auto", slots=2)), {}, id="gating"),
+    pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating=0.5)), {}, id="half the lines"),
     pytest.param(replace(SETTINGS, hidden=()), {"tiles": "[{rows: 5, columns: 6}]"}, id="no hidden layer"),
 ]
 
@@ -150,7 +159,7 @@ def test_what_a_limit_forbids_is_refused_as_in_python(iris: Split, amplitude: fl
         def spoil(parts: LoopParts, fast: Any = fast) -> SampleLoop | None:
             for updater in parts.updaters:
                 for one in updater.blocks:
-                    one.amplitudes = {1: amplitude, -1: amplitude}
+                    one.amplitudes.update({1: amplitude, -1: amplitude})
             return fast(parts) if fast is not None else None
 
         with pytest.raises(MtjloopError) as caught:
@@ -168,7 +177,7 @@ def test_a_line_that_meets_its_limit_stops_the_bench(iris: Split) -> None:
         def strengthen(parts: LoopParts, fast: Any = fast) -> SampleLoop | None:
             for updater in parts.updaters:
                 for one in updater.blocks:
-                    one.amplitudes = {1: 0.75, -1: 0.75}
+                    one.amplitudes.update({1: 0.75, -1: 0.75})
             return fast(parts) if fast is not None else None
 
         with pytest.raises(FaultError, match="current limit"):
