@@ -16,6 +16,7 @@ from ..protocols.training.loop import Trainer
 from .console import ConsoleMonitor, error_console
 from .experiment_file import operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity
+from .fused.loop import compiled_loop
 from .train_command import baseline_of, training_result
 
 
@@ -97,14 +98,14 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
     bench = read_bench_file(bench_path)
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
-    settings = experiment.training_settings()
+    settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     crossbars, die = stand_ins(bench, die_path, seed)
     pulse.check(crossbars[0].capabilities)
     baseline = baseline_of(split, settings.hidden, seed)
     journal, monitor = KeptJournal(), ConsoleMonitor(error_console())
     with monitor.watching():
-        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor)
+        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor, compiled_loop)
         trained = trainer.run()
     result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
     used = crossbars[: len(trainer.crossbars)]

@@ -10,6 +10,8 @@ from ..protocols.training.loop import Trainer, TrainingResult
 from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .fidelity import fidelity_rows
+from .fused.loop import compiled_loop
 from .network_file import save_network
 from .session import EXPERIMENT, configuration, session
 
@@ -36,14 +38,16 @@ def train(
     clearance(bench, runs, arm)  # before the float network is trained, which takes a while
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
-    settings = experiment.training_settings()
+    settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     baseline = baseline_of(split, settings.hidden, seed)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
     ) as now:
-        trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
+        trainer = Trainer(
+            now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor, compiled_loop
+        )
         trained = trainer.run()
         save_network(
             now.recorder.directory,
@@ -51,6 +55,7 @@ def train(
             trainer.network.layers,
             split,
             (settings.hidden_gain, settings.output_gain),
+            settings.tile,
         )
         now.result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
         now.result["run_dir"] = str(now.recorder.directory)
@@ -106,6 +111,11 @@ def training_result(
         "reads": sum(one.reads for one in totals),
         "energy_J": sum(one.energy for one in totals),
         "bench_time_s": sum(one.elapsed for one in totals),
+        "update_fidelity": fidelity_rows(
+            trained.audits,
+            experiment.content.training.encoding.kind,
+            trainer.crossbars[0].capabilities.kind,
+        ),
         "failed_cells": trained.failed_cells,
         "interrupted": trained.interrupted,
         "classes": list(classes),

@@ -1,49 +1,48 @@
 """Training in situ: samples and errors through the chip, pulses to all cells in parallel."""
 
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...drivers.contract import Crossbar, Floats
-from ...errors import StoppedError
-from ..calibration import calibrate
-from ..data import Split
-from ..journal import FinishingMonitor, Journal, Monitor, States
+from ...errors import ConfigurationError
+from ..data import Split, hold_back
+from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
-from ..programming import program
-from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
-from .digital import Digital, fresh_digital
+from .controller_draws import layer_draws
+from .digital import fresh_digital
+from .epoch_record import Epoch, record_epoch
 from .feedback import Feedback
-from .layer import PairLayer
+from .layer import CrossbarLayer
 from .network import CrossbarNetwork, judge_scores
-from .placement import layer_sizes, record_tiles
+from .placement import layer_sizes, place_layers, record_tiles, tiles_used
+from .pocket import Pocketed, TrainedNetwork, restore, take
+from .preparation import prepare
 from .rule import Rule, make_rule
 from .scores import Score, confusion, evaluate
 from .settings import TrainingSettings
 from .update import Updater
 
+__all__ = ["TrainedNetwork", "Trainer", "TrainingResult"]
+
 _STATISTICS_SAMPLES = 100
+_AT_ONCE = 256
+"""Samples shown between two looks at whoever watches."""
+_TOLD_EVERY = 16
+"""Samples between two notes of progress."""
+_SUITING_EPOCHS = 3
+"""First epochs after which an automatic period may change."""
+_PEAK_SHARE = 0.2
+"""Mean peak of pulses that an automatic period aims at, as a share of p0; some ask for much more."""
 _LIKELIHOOD_WEIGHT = 0.01
 """Weight of the mean log likelihood beside the accuracy when the pocket chooses a state."""
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """What is needed to run the network again.
-
-    Attributes:
-        states: of every tile (rows, columns), 1 P, 0 AP, -1 unreadable.
-        digital: biases, normalisers, centres.
-        devices: cells in parallel on each side of a weight.
-    """
-
-    states: tuple[States, ...]
-    digital: Digital
-    devices: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class TrainingResult:
         wall_time: s spent in the epochs.
         failed_cells: cells that could not be restored to the pocketed state, over all tiles.
         interrupted: whether the monitor ended the training early.
+        audits: audited updates of every trained layer, see `Updater.audits`.
     """
 
     network: TrainedNetwork
@@ -71,13 +71,48 @@ class TrainingResult:
     wall_time: float
     failed_cells: int
     interrupted: bool
+    audits: tuple[Floats, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Pocketed:
-    value: float
-    epoch: int
-    network: TrainedNetwork
+class LoopParts:
+    """What showing samples works on; all of it changes in place.
+
+    Attributes:
+        network: layers and digital parts.
+        rules: one a layer.
+        updaters: one a layer.
+        split: data; the training part is shown.
+        settings: how to train.
+        pulse: how to pulse.
+    """
+
+    network: CrossbarNetwork
+    rules: Sequence[Rule]
+    updaters: Sequence[Updater]
+    split: Split
+    settings: TrainingSettings
+    pulse: PulseSettings
+
+
+class SampleLoop(Protocol):
+    """Shows samples of the training part in place of the loop in Python: same states, to the last bit."""
+
+    def run(self, order: NDArray[np.int64], fall: float, pulse: bool) -> tuple[int, int]:
+        """Show samples in turn until one needs the loop in Python.
+
+        Args:
+            order: numbers of samples.
+            fall: factor on all rates.
+            pulse: whether pulses are sent.
+
+        Returns:
+            Samples shown, and how many of them violated the margin.
+
+        Raises:
+            SafetyError: the guard stopped an operation.
+        """
+        ...
 
 
 class Trainer:
@@ -92,6 +127,7 @@ class Trainer:
         seed: of everything the controller draws.
         journal: where to record; None records nothing.
         monitor: who watches.
+        compile_loop: offers a loop that is as good as this one and faster, or none; None never asks.
 
     Raises:
         ConfigurationError: layers do not fit the crossbars.
@@ -107,26 +143,35 @@ class Trainer:
         seed: int,
         journal: Journal | None,
         monitor: Monitor,
+        compile_loop: Callable[[LoopParts], SampleLoop | None] | None = None,
     ) -> None:
+        if settings.output == "code" and not settings.hidden:
+            raise ConfigurationError(
+                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
+                "is empty; write trained or give hidden units"
+            )
+        split, self._validation = hold_back(split, settings.validation_fraction, seed)
         self._split, self._settings, self.seed = split, settings, seed
         self._read, self._pulse = read, pulse
         self._journal, self._monitor = journal, monitor
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
         sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
-        self.crossbars = record_tiles(crossbars, len(sizes), journal)
-        layers = [
-            PairLayer(crossbar, inputs, outputs, read, settings.devices)
-            for crossbar, (inputs, outputs) in zip(self.crossbars, sizes, strict=True)
-        ]
+        shapes = [crossbar.capabilities.shape for crossbar in crossbars]
+        placed = place_layers(shapes, sizes, settings.layout, settings.tile)
+        self.crossbars = record_tiles(crossbars, tiles_used(placed), journal)
+        layers = [CrossbarLayer(self.crossbars, places, read, settings.layout) for places in placed]
         self.network = CrossbarNetwork(
             layers,
             fresh_digital(settings.hidden, len(split.classes)),
             settings.hidden_gain,
             settings.output_gain,
         )
+        self._compile = compile_loop
+        self._fast: SampleLoop | None = None
         self._updaters: list[Updater] = []
         self._rules: list[Rule] = []
-        self._pocket: _Pocketed | None = None
+        self._pocket: Pocketed | None = None
+        self._best = (-math.inf, -1)
 
     def run(self) -> TrainingResult:
         """Calibrate, train, restore the best state, test.
@@ -135,109 +180,92 @@ class Trainer:
             ProtocolError: the cells do not switch within the amplitudes allowed.
             SafetyError: the guard stopped an operation.
         """
-        self._calibrate()
+        prepare(
+            self.network, self._read, self._pulse, self._settings, self._rng, self._journal, self._monitor
+        )  # fmt: skip
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
         self._start()
         self._follow_drift()
+        self._choose_loop()
         began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
-            if self._monitor.should_stop():
+            if self._monitor.should_stop() or self._gave_up(epoch):
                 break
         epochs = samples // len(self._split.train_x)
         wall_time = time.perf_counter() - began
         interrupted = self._monitor.should_stop()
-        failed = self._restore()
+        failed = 0
+        if self._pocket is not None:
+            failed = restore(
+                self.network, self._pocket, self._read, self._pulse, self._journal, self._monitor
+            )
         maps = self._maps("after", None)
         return self._finish(maps, digital_alone, epochs, samples, wall_time, failed, interrupted)
-
-    def _calibrate(self) -> None:
-        for number, layer in enumerate(self.network.layers):
-            with layer.crossbar.during("calibrate"):
-                found = calibrate(
-                    layer.crossbar,
-                    self._read,
-                    self._pulse,
-                    self._settings.encoding.probability,
-                    self._rng,
-                    self._monitor,
-                    f"calibrate tile {number}",
-                )
-                self._randomise(layer, found.strong)
-                layer.calibrate(found, self._rng)
-            if self._journal is not None:
-                forward, backward = layer.current_steps
-                stuck = int((found.levels.stuck >= 0).sum())
-                self._journal.message(
-                    "warning" if stuck else "info",
-                    f"tile {number}: p0 = {self._settings.encoding.probability:g} at "
-                    f"{found.to_p.amplitude(self._settings.encoding.probability) * 1e3:.0f} mV (AP to P) and "
-                    f"{found.to_ap.amplitude(self._settings.encoding.probability) * 1e3:.0f} mV (P to AP); "
-                    f"weight 1 is {forward * 1e6:.1f} uS forward and {backward * 1e6:.1f} uS transposed; "
-                    f"{stuck} stuck cells",
-                )
-
-    def _randomise(self, layer: PairLayer, strong: float) -> None:
-        """Leave each cell P or AP at random: training starts from random weights, not from all alike."""
-        rows, columns = layer.crossbar.capabilities.shape
-        target = self._rng.integers(0, 2, size=(rows, columns)).astype(np.bool_)
-        for polarity in (-1, 1):
-            for row in range(rows):
-                if self._monitor.should_stop():
-                    raise StoppedError(
-                        "stopped while the first weights were written; the states are undefined"
-                    )
-                chosen = target[row] if polarity > 0 else ~target[row]
-                if chosen.any():
-                    layer.crossbar.apply(
-                        row_pulse(
-                            row, chosen, polarity, strong, self._pulse.width,
-                            self._pulse.program_unselected, rows,
-                        )
-                    )  # fmt: skip
 
     def _start(self) -> None:
         """Fresh digital parts, rules and updaters for training from here."""
         settings, classes = self._settings, len(self._split.classes)
         self.network.digital = fresh_digital(settings.hidden, classes)
         with self._during("statistics", None):
-            self.network.start_statistics(self._split.train_x[:_STATISTICS_SAMPLES])
+            some = self._split.train_x[:_STATISTICS_SAMPLES]
+            self.network.start_statistics(some, settings.normalisers)
+        trained = self.network.layers[: settings.trained_layers]
         self._updaters = [
-            Updater(layer, settings.encoding, self._pulse, settings.audit_every, self._rng)
-            for layer in self.network.layers
+            Updater(
+                layer,
+                settings.encoding,
+                self._pulse,
+                settings.audit_every,
+                layer_draws(self.seed, number),
+                settings.balance,
+            )
+            for number, layer in enumerate(trained)
         ]
-        self._rules = [
-            make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in self.network.layers
-        ]
+        self._rules = [make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in trained]
+        self._choose_loop()
+
+    def _choose_loop(self) -> None:
+        parts = LoopParts(self.network, self._rules, self._updaters, self._split, self._settings, self._pulse)
+        self._fast = None if self._compile is None else self._compile(parts)
 
     def _follow_drift(self) -> None:
         """Let the select voltage of every layer follow its reference cells, if asked to."""
         settings = self._settings
         if settings.feedback is None:
             return
-        for layer, updater in zip(self.network.layers, self._updaters, strict=True):
-            updater.feedback = Feedback(
-                layer, settings.feedback, updater.amplitudes, self._read, self._pulse, self._rng
+        for one in (block for updater in self._updaters for block in updater.blocks):
+            one.feedback = Feedback(
+                one.block, settings.feedback, one.amplitudes, self._read, self._pulse, self._rng
             )
+
+    def _show(self, order: NDArray[np.int64], epoch: int, fall: float, pulse: bool) -> tuple[int, int]:
+        """Show the first of some samples, or as many as the compiled loop takes; how many, and violators."""
+        if self._fast is not None:
+            shown, violators = self._fast.run(order[:_AT_ONCE], fall, pulse)
+            if shown > 0:
+                return shown, violators
+        split = self._split
+        violated = self._sample(split.train_x[order[0]], int(split.train_y[order[0]]), epoch, fall, pulse)
+        return 1, int(violated)
 
     def _epoch(self, epoch: int) -> int:
         """One pass over the training part; returns the samples done."""
         settings, split = self._settings, self._split
-        fall = (1.0 - epoch / settings.epochs) ** settings.annealing
+        fall = settings.rate_share(epoch)
         for updater in self._updaters:
             updater.begin_epoch()
-        violators = done = 0
+        violators = done = told = 0
         total = len(split.train_x) * settings.epochs
+        order = self._rng.permutation(len(split.train_x))
         with self._during("train", epoch):
-            for sample in self._rng.permutation(len(split.train_x)):
-                if self._monitor.should_stop():
-                    break
-                violators += self._sample(
-                    split.train_x[sample], int(split.train_y[sample]), epoch, fall, True
-                )
-                done += 1
-                if done % 16 == 0:
+            while done < len(order) and not self._monitor.should_stop():
+                shown, some = self._show(order[done:], epoch, fall, True)
+                done += shown
+                violators += some
+                if done >= told + _TOLD_EVERY:
+                    told = done
                     self._monitor.progress("train", epoch * len(split.train_x) + done, total)
         score = self._close_epoch(epoch, done, violators)
         self._monitor.progress(
@@ -249,62 +277,66 @@ class Trainer:
         """Show one sample; returns whether it violated the margin and so changed something."""
         settings, network = self._settings, self.network
         seen = network.forward(features)
-        network.follow(seen)
+        if settings.normalisers:
+            network.follow(seen)
         error = np.empty(len(seen.scores))
         if judge_scores(seen.scores, label, error) > settings.margin:
             return False
         errors = network.backward(seen, error)
-        if settings.digital_rate > 0.0:
+        if settings.digital_biases and settings.digital_rate > 0.0:
             network.learn_biases(errors, settings.digital_rate * fall)
         if pulse:
+            # An output layer that is a code has neither rule nor updater.
             for rule, updater, signal, wanted in zip(
-                self._rules, self._updaters, seen.signals, errors, strict=True
+                self._rules, self._updaters, seen.signals, errors, strict=False
             ):
                 for factor in rule.observe(signal, wanted, settings.rate * fall):
                     updater.update(factor, epoch)
         return True
 
     def _close_epoch(self, epoch: int, samples: int, violators: int) -> Score:
-        """Measure, record, and pocket the state if it is the best so far on the training part."""
+        """Measure, record, correct, and pocket the state if it is the best so far.
+
+        Returns:
+            The score by which states are compared: of the validation part, or without one of the training
+            part.
+        """
+        settings, held = self._settings, self._validation
         with self._during("monitor", epoch):
-            score = evaluate(self.network, self._split.train_x, self._split.train_y)
+            train = evaluate(self.network, self._split.train_x, self._split.train_y)
+            score = train if held is None else evaluate(self.network, held.features, held.labels)
         value = score.accuracy + _LIKELIHOOD_WEIGHT * score.log_likelihood
-        if self._settings.pocket and (self._pocket is None or value > self._pocket.value):
-            with self._during("pocket", epoch):
-                states = tuple(layer.map().state for layer in self.network.layers)
-            trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
-            self._pocket = _Pocketed(value, epoch, trained)
+        if value > self._best[0]:
+            self._best = value, epoch
+            if settings.pocket:
+                with self._during("pocket", epoch):
+                    self._pocket = take(self.network, value, epoch)
+        for updater in self._updaters:
+            updater.close_epoch()
         if self._journal is not None:
-            self._record_epoch(self._journal, epoch, samples, violators, score)
+            done = Epoch(epoch, samples, violators, train, None if held is None else score)
+            record_epoch(self._journal, done, self._updaters, self._rules, self.crossbars)
+        if epoch < _SUITING_EPOCHS:
+            self._suit(settings.rate_share(epoch))
         return score
 
-    def _record_epoch(self, journal: Journal, epoch: int, samples: int, violators: int, score: Score) -> None:
-        counts = [updater.counts for updater in self._updaters]
-        tallies = [updater.audit.total() for updater in self._updaters]
-        updates = sum(one.updates for one in counts)
-        resting = sum(one.resting for one in tallies)
-        journal.record_metrics(
-            epoch,
-            {
-                "train_accuracy": score.accuracy,
-                "train_log_likelihood": score.log_likelihood,
-                "violators": violators / max(samples, 1),
-                "pulses": float(sum(one.pulses for one in counts)),
-                "clipped_share": sum(one.clipped for one in counts) / max(updates, 1),
-                "audited_requested_flips": sum(one.requested for one in tallies),
-                "audited_flips": float(sum(one.switched for one in tallies)),
-                "audited_disturb": sum(one.unasked for one in tallies) / max(resting, 1),
-                "energy": sum(crossbar.totals.energy for crossbar in self.crossbars),
-                "bench_time": sum(crossbar.totals.elapsed for crossbar in self.crossbars),
-            },
-        )
-        for number, updater in enumerate(self._updaters):
-            if updater.feedback is not None:
-                drift = updater.feedback.drift
-                journal.record_metrics(
-                    epoch, {f"drift_to_p_{number}": drift[1], f"drift_to_ap_{number}": drift[-1]}
-                )
-            updater.audit.write(journal, number, number, epoch)
+    def _suit(self, share: float) -> None:
+        """Let rules that may choose their period bring the peak of a pulse near p0."""
+        for rule, updater in zip(self._rules, self._updaters, strict=True):
+            if updater.counts.updates:
+                peak = updater.counts.peaks / updater.counts.updates / share
+                rule.suit(peak, _PEAK_SHARE * self._settings.encoding.probability)
+
+    def _gave_up(self, epoch: int) -> bool:
+        """Whether too many epochs passed without a better state."""
+        patience = self._settings.patience
+        if not 0 < patience <= epoch - self._best[1]:
+            return False
+        if self._journal is not None:
+            self._journal.message(
+                "info", f"stopped after epoch {epoch + 1}: no better state for {patience} epochs (patience)"
+            )
+        return True
 
     def _train_digital_alone(self) -> float | None:
         """What the digital parts reach on random weights, with no pulse sent; None if asked to stop.
@@ -316,50 +348,21 @@ class Trainer:
         order = np.random.default_rng(np.random.SeedSequence([self.seed, 8]))
         for epoch in range(settings.epochs):
             self._monitor.progress("digital parts alone", epoch, settings.epochs)
-            fall = (1.0 - epoch / settings.epochs) ** settings.annealing
+            fall = settings.rate_share(epoch)
             with self._during("train", -1):
-                for sample in order.permutation(len(split.train_x)):
-                    if self._monitor.should_stop():
-                        break
-                    self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)
+                samples = order.permutation(len(split.train_x))
+                while len(samples) and not self._monitor.should_stop():
+                    shown, _ = self._show(samples, -1, fall, False)
+                    samples = samples[shown:]
             if self._monitor.should_stop():
                 return None
         self._monitor.progress("digital parts alone", settings.epochs, settings.epochs)
         with self._during("digital alone", None):
             return evaluate(self.network, split.test_x, split.test_y).accuracy
 
-    def _restore(self) -> int:
-        """Bring chip and controller back to the pocketed state; returns cells that would not follow."""
-        if self._pocket is None:
-            return 0
-        failed = 0
-        self.network.digital = self._pocket.network.digital
-        for number, (layer, states) in enumerate(
-            zip(self.network.layers, self._pocket.network.states, strict=True)
-        ):
-            target = np.where(layer.used() & (layer.calibration.levels.stuck < 0), states, -1).astype(np.int8)
-            with layer.crossbar.during("restore"):
-                report = program(
-                    layer.crossbar,
-                    target,
-                    layer.calibration,
-                    self._read,
-                    self._pulse,
-                    FinishingMonitor(self._monitor),
-                    f"restore tile {number}",
-                )
-            failed += len(report.failed)
-        if self._journal is not None:
-            self._journal.message(
-                "warning" if failed else "info",
-                f"restored the best state on the training part, of epoch {self._pocket.epoch + 1}; "
-                f"{failed} cells did not follow",
-            )
-        return failed
-
     def _finish(
         self,
-        maps: list[ResistanceMap],
+        maps: list[list[ResistanceMap]],
         digital_alone: float | None,
         epochs: int,
         samples: int,
@@ -375,20 +378,23 @@ class Trainer:
             self._journal.record_array(
                 "confusion", confusion(split.test_y, test.predicted, len(split.classes))
             )
-        states = tuple(one.state for one in maps)
-        trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
+        states = tuple(layer.cells(found) for layer, found in zip(self.network.layers, maps, strict=True))
+        trained = TrainedNetwork(states, self.network.digital, self._settings.devices, self._settings.weights)
         return TrainingResult(
-            trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted
-        )
+            trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted,
+            tuple(updater.audits for updater in self._updaters),
+        )  # fmt: skip
 
-    def _maps(self, label: str, epoch: int | None) -> list[ResistanceMap]:
+    def _maps(self, label: str, epoch: int | None) -> list[list[ResistanceMap]]:
+        """Map every tile, layer by layer."""
         maps = []
         for layer in self.network.layers:
-            with layer.crossbar.during("map", epoch):
-                found = layer.map()
+            with self._during("map", epoch):
+                found = layer.maps()
             maps.append(found)
             if self._journal is not None:
-                self._journal.record_map(layer.crossbar.tile, label, epoch, found.resistance, found.state)
+                for block, one in zip(layer.blocks, found, strict=True):
+                    self._journal.record_map(block.crossbar.tile, label, epoch, one.resistance, one.state)
         return maps
 
     @contextmanager
