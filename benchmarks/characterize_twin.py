@@ -206,7 +206,7 @@ def hundred(drift: str) -> str:
 def drift(keep: Path) -> None:
     """100 runs of 50 blocks of 200 trials on drifting devices.
 
-    ln(rate) of each device is an Ornstein-Uhlenbeck process of its own with a memory of about two blocks and
+    ln(rate) of each device is an Ornstein-Uhlenbeck process of its own with a memory of 1.5 blocks and
     a standard deviation of 0.133: P = 1/2 of a block then scatters within a run by 0.04 (standard deviation).
     """
     _flags(keep, "    drift: {sigma: 0.133, pulses: 9600}\n", 10_000, 702)
