@@ -166,7 +166,7 @@ def accuracy(keep: Path) -> None:
 
 
 def design(keep: Path) -> None:
-    """sigma(Delta) of the adaptive campaign of `accuracy` and of a grid with three times the pulses."""
+    """sigma(Delta) of the adaptive campaign of `accuracy` and of a grid; that goes with 1/sqrt(trials)."""
     plan = (
         f"name: design\ntiles: [0]\ncells: {rows_of(range(3))}\nwidths: {_WIDTHS}\nmaximum: 3000\n"
         "polarities: AP to P\nprecision: none\nrecord: tally\ndesign: {kind: grid, steps: 8}\n"
@@ -174,16 +174,17 @@ def design(keep: Path) -> None:
     found = {"grid": measure(keep, _BENCH, plan, 700), "adaptive": adaptive(keep.parent / "accuracy")}
     print(told(found["grid"].cost), flush=True)
     sigmas: dict[str, list[float]] = {}
+    trials = {name: each.cost["tiles"][0]["trials"] / len(each.rows) for name, each in found.items()}
     for name, each in found.items():
         width = column(each.rows, "delta_high") - column(each.rows, "delta_low")
         error = each.errors()[:, 0] * each.truth[:, 0]
         sigmas[name] = [float(np.sqrt(np.mean((width / 3.92) ** 2))), float(np.std(error))]
         print(
             f"{name}: sigma(Delta) {sigmas[name][0]:.2f} by its intervals, {sigmas[name][1]:.2f} by its "
-            f"errors, {len(each.rows)} devices"
+            f"errors, {len(each.rows)} devices of {trials[name]:.0f} trials"
         )
     for k, name in enumerate(("intervals", "errors")):
-        ratio = 3.0 * (sigmas["grid"][k] / sigmas["adaptive"][k]) ** 2
+        ratio = trials["grid"] / trials["adaptive"] * (sigmas["grid"][k] / sigmas["adaptive"][k]) ** 2
         print(f"pulses of a grid for the sigma(Delta) of adaptive, by {name}: {ratio:.2f} times as many")
 
 
