@@ -10,8 +10,8 @@ from .selection import TO_P, row_pulse, select_pulse
 from .settings import PulseSettings, ReadSettings
 
 _SHARES = (0.2, 0.4)
-"""Share of rows and of columns selected together, of large and of small tiles; training selects fewer lines than
-all, and the drop along the wires depends on how many."""
+"""Share of rows and of columns selected together, of large and of small tiles; training selects fewer lines
+than all, and the drop along the wires depends on how many."""
 _FEW = 6.0
 """Lines that are selected on average where the share may be chosen: fewer test too few cells in a pulse."""
 _MOST_PULSES = 200
