@@ -28,6 +28,7 @@ app.command()(switching.probabilities)
 app.command()(switching.fit)
 app.command()(training.train)
 app.command()(training.infer)
+app.command()(training.transfer)
 app.command()(runs.report)
 app.command("runs")(runs.runs_)
 

@@ -106,3 +106,39 @@ def infer(
             print_json({**result, "predictions": predicted})
         else:
             print_inference(result)
+
+
+def transfer(
+    bench: Bench,
+    network: Annotated[Path, typer.Argument(help="NPZ file: W0, b0, W1, ... in -1, 0, 1; activation; gain.")],
+    data: Annotated[
+        str, typer.Option(help="Built-in set, .csv or .npz, with features as the network takes them.")
+    ],
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Find the gain of each layer on the chip, whatever the file names."),
+    ] = False,
+    devices: Annotated[
+        int, typer.Option(min=1, max=64, help="Cells in parallel on each side of a weight.")
+    ] = 1,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write predicted classes to this CSV file.")
+    ] = None,
+    seed: Seed = 0,
+    arm: Arm = False,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network trained elsewhere into the crossbars, verify it, and run samples through it."""
+    with errors():
+        from ..text import write_predictions
+        from ..transfer_command import print_transfer
+        from ..transfer_command import transfer as work
+
+        result, predicted = work(bench, network, data, calibrate, devices, seed, runs, arm)
+        if predictions is not None:
+            write_predictions(predictions, predicted)
+        if as_json:
+            print_json({**result, "predictions": predicted})
+        else:
+            print_transfer(result)

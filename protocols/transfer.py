@@ -1,0 +1,225 @@
+"""A network trained elsewhere on crossbars: two- or three-valued weights, written, verified and run.
+
+A layer computes z = x W / g + b; between layers stands the activation, and the largest z of the last layer
+names the class. W is read from cells, b and g live in the controller. The gain g is that of the network, or
+found on the chip as the slope of what is read against what W says.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ..drivers.contract import Floats
+from ..errors import StoppedError
+from .calibration import DEFAULT_PROBABILITY, Calibration, calibrate
+from .journal import Monitor, States
+from .programming import program
+from .recorded import RecordedCrossbar
+from .settings import PulseSettings, ReadSettings
+from .training.layer import PairLayer
+
+Activation = Literal["tanh", "sigmoid", "relu", "sign", "identity"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+_FUNCTIONS: Mapping[Activation, Callable[[Floats], Floats]] = {
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 0.5 * (1.0 + np.tanh(0.5 * z)),
+    "relu": lambda z: np.maximum(z, 0.0),
+    "sign": lambda z: np.where(z < 0.0, -1.0, 1.0),
+    "identity": lambda z: z,
+}
+_LEAST_SLOPE = 0.05
+"""A slope below this is no reading of the weights; the gain stays as it is."""
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network trained elsewhere.
+
+    Attributes:
+        weights: of each layer, (inputs, outputs), each -1, 0 or 1.
+        biases: of each layer, (outputs,), added in the controller.
+        activation: between layers.
+        gains: g of each layer, > 0; None: to be found on the chip.
+        offset: features enter as (x - offset)/scale; (features,).
+        scale: (features,), > 0.
+    """
+
+    weights: tuple[States, ...]
+    biases: tuple[Floats, ...]
+    activation: Activation
+    gains: tuple[float, ...] | None
+    offset: Floats
+    scale: Floats
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Features, units of each hidden layer, outputs."""
+        return (len(self.weights[0]), *(one.shape[1] for one in self.weights))
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """How a transfer went.
+
+    Attributes:
+        failed: cells that did not take their state, over all tiles.
+        cells: cells that hold weights.
+        gains: g of each layer as used.
+    """
+
+    failed: int
+    cells: int
+    gains: tuple[float, ...]
+
+
+Product = Callable[[int, Floats], Floats]
+"""x W of a layer, by its number and its inputs (samples, inputs), in units of one weight."""
+
+
+def scores(network: ForeignNetwork, gains: Sequence[float], features: Floats, product: Product) -> Floats:
+    """Outputs z of the last layer, (samples, outputs).
+
+    Args:
+        network: biases, activation, scaling of the features.
+        gains: g of each layer.
+        features: as they come, (samples, features).
+        product: where x W is computed: `ideal_product`, or the chip.
+    """
+    signal = (features - network.offset) / network.scale
+    last = len(network.weights) - 1
+    for number, (bias, gain) in enumerate(zip(network.biases, gains, strict=True)):
+        z = product(number, signal) / gain + bias
+        signal = z if number == last else _FUNCTIONS[network.activation](z)
+    return signal
+
+
+def ideal_product(network: ForeignNetwork) -> Product:
+    """x W in double precision: what the network reaches where nothing is analog."""
+    return lambda number, signal: signal @ network.weights[number]
+
+
+def pair_states(weights: States, devices: int) -> States:
+    """States (inputs, 2 m outputs) of `pair` weights: plus cells P for 1, minus cells P for -1, else AP.
+
+    A weight of 0 leaves both sides AP, which carries the least current.
+    """
+    plus = np.repeat((weights > 0)[:, :, None], devices, axis=2)
+    minus = np.repeat((weights < 0)[:, :, None], devices, axis=2)
+    together = np.concatenate([plus, minus], axis=2)
+    return together.reshape(len(weights), -1).astype(np.int8)
+
+
+class TransferredNetwork:
+    """A network on its crossbars.
+
+    Args:
+        crossbars: one a layer.
+        network: to be written.
+        read: how to read.
+        pulse: how to pulse.
+        devices: cells in parallel on each side of a weight, m.
+
+    Raises:
+        ConfigurationError: a layer does not fit its crossbar, or the bench cannot read as asked.
+    """
+
+    def __init__(
+        self,
+        crossbars: Sequence[RecordedCrossbar],
+        network: ForeignNetwork,
+        read: ReadSettings,
+        pulse: PulseSettings,
+        devices: int = 1,
+    ) -> None:
+        self._read, self._pulse, self._devices = read, pulse, devices
+        self.layers = tuple(
+            PairLayer(crossbar, weights.shape[0], weights.shape[1], read, devices)
+            for crossbar, weights in zip(crossbars, network.weights, strict=True)
+        )
+        self.network = network
+        self._gains = network.gains or (1.0,) * len(self.layers)
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """g of each layer as used now."""
+        return self._gains
+
+    def prepare(self, rng: np.random.Generator, monitor: Monitor) -> None:
+        """Measure the levels and the switching of every crossbar; whatever they held is gone afterwards.
+
+        Raises:
+            ProtocolError: the cells do not switch within the amplitudes allowed.
+            StoppedError: the monitor asked to stop.
+        """
+        for number, layer in enumerate(self.layers):
+            with layer.crossbar.during("calibrate"):
+                found = calibrate(
+                    layer.crossbar, self._read, self._pulse, DEFAULT_PROBABILITY, rng, monitor,
+                    f"calibrate tile {number}",
+                )  # fmt: skip
+            self._resume(layer, found)
+
+    def write(self, network: ForeignNetwork, monitor: Monitor) -> TransferReport:
+        """Program the weights of a network of the same shape, verify, retry, and take its gains.
+
+        Raises:
+            StoppedError: the monitor asked to stop; the chip holds a part of the network.
+        """
+        self.network = network
+        self._gains = network.gains or (1.0,) * len(self.layers)
+        failed = cells = 0
+        for number, (layer, weights) in enumerate(zip(self.layers, network.weights, strict=True)):
+            target = layer.padded(pair_states(weights, self._devices))
+            with layer.crossbar.during("program"):
+                report = program(
+                    layer.crossbar, target, layer.calibration, self._read, self._pulse, monitor,
+                    f"program tile {number}",
+                )  # fmt: skip
+            if report.stopped:
+                raise StoppedError("stopped while the network was written; the chip holds a part of it")
+            failed += len(report.failed)
+            cells += int((target >= 0).sum())
+        return TransferReport(failed, cells, self._gains)
+
+    def find_gains(self, features: Floats) -> tuple[float, ...]:
+        """Find the gain of each layer: the slope of what is read against what W says of the same inputs.
+
+        No label is looked at. Where the network has gains of its own they are multiplied by the slope. Each
+        layer gets the signals that the layers before it, on the chip, make of the features.
+
+        Args:
+            features: as they come, (samples, features).
+        """
+        gains = list(self.network.gains or (1.0,) * len(self.layers))
+
+        def product(number: int, signal: Floats) -> Floats:
+            read = self._product(number, signal)
+            wanted = signal @ self.network.weights[number]
+            power = float((wanted * wanted).sum())
+            slope = float((wanted * read).sum()) / power if power > 0.0 else 1.0
+            if slope > _LEAST_SLOPE:
+                gains[number] *= slope
+                # Later layers are to see the signals of the corrected one.
+                return read / slope
+            return read
+
+        scores(self.network, tuple(gains), features, product)
+        self._gains = tuple(gains)
+        return self._gains
+
+    def scores(self, features: Floats) -> Floats:
+        """Outputs z of the last layer through the chip, (samples, outputs)."""
+        return scores(self.network, self._gains, features, self._product)
+
+    def _product(self, number: int, signal: Floats) -> Floats:
+        layer = self.layers[number]
+        with layer.crossbar.during("infer"):
+            return layer.forward(signal)
+
+    @staticmethod
+    def _resume(layer: PairLayer, found: Calibration) -> None:
+        """One weight is, nominally, the mean of G_P - G_AP as mapped cell by cell."""
+        step = found.levels.conductance_step
+        layer.resume(found, (step, step))
