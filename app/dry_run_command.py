@@ -97,7 +97,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
     bench = read_bench_file(bench_path)
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
-    settings = experiment.training_settings()
+    settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     crossbars, die = stand_ins(bench, die_path, seed)
     pulse.check(crossbars[0].capabilities)

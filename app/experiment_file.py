@@ -1,5 +1,6 @@
 """The experiment file: data, network and training, independent of the bench that runs it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from ..drivers.quantities import Fraction
 from ..drivers.yaml_file import Section, parse_yaml, read_text
 from ..protocols.data import BUILT_IN, Split, load_data, split_data
 from ..protocols.settings import PulseSettings, ReadSettings
+from ..protocols.training.placement import TileLimit
 from ..protocols.training.settings import CoincidenceSettings, FeedbackSettings, TrainingSettings
 
 _NotNegative = Annotated[float, Field(ge=0, strict=False)]
@@ -26,12 +28,20 @@ class DataSection(Section):
     scaling: Literal["per-feature", "global"] = "per-feature"
 
 
+class TileSection(Section):
+    """Most rows and columns of a tile that a layer may use."""
+
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    columns: Annotated[int, Field(ge=2, le=4096)]
+
+
 class NetworkSection(Section):
     """Shape of the network; inputs and outputs follow from the data."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
-    weights: Literal["pair"] = "pair"
+    weights: Literal["pair", "reference"] = "pair"
     devices: Annotated[int, Field(ge=1, le=64)] = 1
+    tile: TileSection | Literal["auto"] = "auto"
 
 
 class EncodingSection(Section):
@@ -102,13 +112,25 @@ class ExperimentDescription:
             load_data(data_source(data.source, self.path), data.label), data.test_fraction, data.scaling, seed
         )
 
-    def training_settings(self) -> TrainingSettings:
-        """Settings for the trainer."""
+    def training_settings(self, bench: BenchFile | None = None) -> TrainingSettings:
+        """Settings for the trainer.
+
+        Args:
+            bench: whose wires limit tiles where the experiment leaves their size to it.
+        """
+        wanted = self.content.network.tile
+        if not isinstance(wanted, str):
+            tile = TileLimit(wanted.rows, wanted.columns)
+        else:
+            tile = None if bench is None else tile_limit(bench)
         values = dict(self.content.training)
         encoding, feedback = values.pop("encoding"), values.pop("feedback")
+        network = self.content.network
         return TrainingSettings(
-            hidden=tuple(self.content.network.hidden),
-            devices=self.content.network.devices,
+            hidden=tuple(network.hidden),
+            devices=network.devices,
+            weights=network.weights,
+            tile=tile,
             encoding=CoincidenceSettings(encoding.probability, encoding.slots),
             feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),
             **values,
@@ -128,6 +150,27 @@ def read_experiment_file(path: Path) -> ExperimentDescription:
 def data_source(source: str, beside: Path) -> str | Path:
     """A built-in name as it is, anything else as a path relative to the file that names it."""
     return source if source in BUILT_IN else beside.parent / source
+
+
+def tile_limit(bench: BenchFile) -> TileLimit | None:
+    """Largest block of a layer whose wires leave enough of a pulse and of a read.
+
+    x = N sqrt(R_segment G), N the cells along a line, says how much of a voltage the wires take
+    (docs/solver.md). x <= 1 is asked of passive tiles and 1.4 of tiles with transistors, where few rows are
+    open in a pulse. A bench file that does not say what its wires are limits nothing.
+    """
+    section = bench.simulated
+    if section is None:
+        return None
+    passive = section.die.kind == "passive"
+    junction, access = section.die.junction.description(), section.die.access()
+    resistance = junction.parallel_resistance + (0.0 if access is None else access.on_resistance)
+    most = 1.0 if passive else 1.4
+
+    def lines(segment: float) -> int | None:
+        return None if segment <= 0.0 else max(2, int(most * math.sqrt(resistance / segment)))
+
+    return TileLimit(lines(section.wires.column_segment), lines(section.wires.row_segment))
 
 
 def operation_settings(bench: BenchFile) -> tuple[ReadSettings, PulseSettings]:

@@ -68,18 +68,19 @@ def infer(
             "simulated.memory in the bench file, or leave --no-program out"
         )
     with session("infer", manifest.name, bench, chosen_seed, runs, arm=arm) as now, ExitStack() as stack:
-        crossbars = record_tiles(now.bench.crossbars, len(stored.layers), now.recorder)
+        crossbars = record_tiles(now.bench.crossbars, len(now.bench.crossbars), now.recorder)
         network, failed = deploy(
             crossbars,
             stored.network,
             len(stored.scaler.mean),
             stored.gains,
-            stored.layers if same_die or not write else None,
+            stored.tiles if same_die or not write else None,
             read,
             pulse,
             write,
             np.random.default_rng(chosen_seed),
             now.monitor,
+            stored.limit,
         )
         for crossbar in crossbars:
             stack.enter_context(crossbar.during("infer"))

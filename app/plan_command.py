@@ -13,8 +13,8 @@ from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.planned import PlannedCrossbar, Spent, planned_crossbars, planned_square
 from ..protocols.recorded import RecordedCrossbar
 from ..protocols.settings import PulseSettings, ReadSettings
-from ..protocols.training.layer import PairLayer
-from ..protocols.training.placement import layer_sizes, record_tiles
+from ..protocols.training.layer import CrossbarLayer
+from ..protocols.training.placement import Place, layer_sizes, place_layers
 from ..protocols.training.rehearsal import Operation, rehearse
 from ..protocols.training.settings import TrainingSettings
 from .experiment_file import operation_settings, read_experiment_file
@@ -71,13 +71,15 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
     """
     bench = read_bench_file(bench_path)
     experiment = read_experiment_file(experiment_path)
-    split, settings = experiment.load_split(seed), experiment.training_settings()
+    split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
     crossbars = planned_crossbars(bench)
     samples = split.train_x[:SAMPLES]
     features = np.concatenate([samples, np.ones((len(samples), 1))], axis=1)
-    costs = _rehearsed(crossbars, sizes, features, read, pulse, settings, seed)
+    shapes = [one.capabilities.shape for one in crossbars]
+    placed = place_layers(shapes, sizes, settings.layout, settings.tile)
+    costs = _rehearsed(crossbars, placed, features, read, pulse, settings, seed)
     return {
         "bench": bench.content.name,
         "backend": bench.content.backend,
@@ -88,10 +90,11 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
             {
                 "layer": number,
                 "inputs": inputs,
-                "cell_columns": 2 * settings.devices * outputs,
+                "cell_columns": settings.layout.each * outputs,
+                "tiles": [place.tile for place in places],
                 **{kind: asdict(cost) for kind, cost in one.items()},
             }
-            for number, ((inputs, outputs), one) in enumerate(zip(sizes, costs, strict=True))
+            for number, ((inputs, outputs), places, one) in enumerate(zip(sizes, placed, costs, strict=True))
         ],
         **_durations(costs, len(split.train_x), settings),
         "sizes": _against_size(bench, read, pulse, settings, seed),
@@ -100,7 +103,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
 
 def _rehearsed(
     crossbars: Sequence[PlannedCrossbar],
-    sizes: Sequence[tuple[int, int]],
+    placed: Sequence[Sequence[Place]],
     features: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     read: ReadSettings,
     pulse: PulseSettings,
@@ -109,17 +112,15 @@ def _rehearsed(
 ) -> list[Costs]:
     """Mean costs of every operation of every layer."""
     pulse.check(crossbars[0].capabilities)
-    tiles: Sequence[RecordedCrossbar] = record_tiles(crossbars, len(sizes), None)
-    layers = [
-        PairLayer(tile, inputs, outputs, read, settings.devices)
-        for tile, (inputs, outputs) in zip(tiles, sizes, strict=True)
-    ]
+    tiles = [RecordedCrossbar(one, number) for number, one in enumerate(crossbars)]
+    layers = [CrossbarLayer(tiles, places, read, settings.layout) for places in placed]
     spent: list[dict[Operation, list[Spent]]] = [
-        {"forward": [], "backward": [], "update": [], "map": []} for _ in sizes
+        {"forward": [], "backward": [], "update": [], "map": []} for _ in placed
     ]
 
     def note(layer: int, operation: Operation) -> None:
-        spent[layer][operation].append(crossbars[layer].spent())
+        used = (crossbars[place.tile].spent() for place in placed[layer])
+        spent[layer][operation].append(sum(used, Spent()))
 
     rehearse(layers, features, read, pulse, settings, np.random.default_rng([seed, 11]), note)
     return [{kind: Cost.mean(found) for kind, found in one.items()} for one in spent]
@@ -163,13 +164,19 @@ def _against_size(
         crossbar = planned_square(bench, size)
         if crossbar is None:
             return []
-        outputs = size // (2 * settings.devices)
+        outputs = settings.layout.outputs_within(size)
         if outputs < 1:
             continue
         features = rng.uniform(-1.0, 1.0, (4, size))
         # A second layer of the same size, on the same lines, makes hidden errors be read back.
         (first, second) = _rehearsed(
-            [crossbar, crossbar], [(size, outputs), (size, outputs)], features, read, pulse, settings, seed
+            [crossbar, crossbar],
+            [(Place(tile, 0, size, 0, outputs),) for tile in (0, 1)],
+            features,
+            read,
+            pulse,
+            settings,
+            seed,
         )
         table.append(
             {

@@ -36,7 +36,7 @@ def train(
     clearance(bench, runs, arm)  # before the float network is trained, which takes a while
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
-    settings = experiment.training_settings()
+    settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     baseline = baseline_of(split, settings.hidden, seed)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
@@ -51,6 +51,7 @@ def train(
             trainer.network.layers,
             split,
             (settings.hidden_gain, settings.output_gain),
+            settings.tile,
         )
         now.result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
         now.result["run_dir"] = str(now.recorder.directory)

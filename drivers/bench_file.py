@@ -88,8 +88,8 @@ class OperationSection(Section):
     pulse_width: PositiveDuration = 100e-6
     search_from: PositiveVoltage = 0.1
     search_to: PositiveVoltage = 0.6
-    unselected: Literal["half", "third", "float"] = "half"
-    program_unselected: Literal["half", "third", "float"] = "third"
+    unselected: Literal["half", "third", "ground", "float"] = "half"
+    program_unselected: Literal["half", "third", "ground", "float"] = "third"
     attempts: Annotated[int, Field(ge=1, le=1000)] = 12
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .die_cells import parse_cells
 from .quantities import parse_quantity
@@ -30,6 +30,8 @@ from .simulated import (
 )
 from .simulated import default_of as default
 from .yaml_file import Section
+
+_MOST_TILES = 4096
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,11 @@ def _of(key: str) -> BeforeValidator:
 
 
 class TileSection(Section):
-    """One electrically separate array on the die."""
+    """One electrically separate array on the die, or `count` alike in a row."""
 
     rows: Annotated[int, Field(ge=1, le=4096)]
     columns: Annotated[int, Field(ge=1, le=4096)]
+    count: Annotated[int, Field(ge=1, le=4096, exclude=True)] = 1
 
 
 class JunctionSection(Section):
@@ -207,6 +210,15 @@ class DieSection(Section):
     transistors: TransistorsSection | None = None
     cells: str = ""
     provenance: dict[str, str] | None = None
+
+    @field_validator("tiles")
+    @classmethod
+    def _one_by_one(cls, tiles: list[TileSection]) -> list[TileSection]:
+        """Tiles that were given by number become as many entries."""
+        alone = [tile.model_copy(update={"count": 1}) for tile in tiles for _ in range(tile.count)]
+        if len(alone) > _MOST_TILES:
+            raise ValueError(f"found {len(alone)} tiles in all; at most {_MOST_TILES} are accepted")
+        return alone
 
     @model_validator(mode="after")
     def _is_a_die(self) -> "DieSection":

@@ -139,11 +139,12 @@ def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float,
         StoppedError: the monitor asked to stop.
     """
     rows, columns = crossbar.capabilities.shape
+    gated = crossbar.capabilities.gate_lines
     every = np.ones(columns, dtype=np.bool_)
     for row in range(rows):
         if monitor.should_stop():
             raise StoppedError("stopped while the cells were calibrated; their states are undefined")
-        crossbar.apply(row_pulse(row, every, polarity, amplitude, width, "half", rows))
+        crossbar.apply(row_pulse(row, every, polarity, amplitude, width, "half", rows, gated))
 
 
 def _ramp(
@@ -235,8 +236,11 @@ def _refine(
             if not some_rows.any() or not some_columns.any():
                 continue
             crossbar.apply(
-                select_pulse(some_rows, some_columns, polarity, amplitude, pulse.width, pulse.unselected)
-            )
+                select_pulse(
+                    some_rows, some_columns, polarity, amplitude, pulse.width, pulse.unselected,
+                    gated=crossbar.capabilities.gate_lines,
+                )
+            )  # fmt: skip
             after = states_now()
             tested = (levels.stuck < 0) & np.outer(some_rows, some_columns) & (state == start)
             cells += int(tested.sum())

@@ -1,28 +1,20 @@
 """Put a trained network back on crossbars and run samples through it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..errors import StoppedError
-from .calibration import DEFAULT_PROBABILITY, Calibration, calibrate
-from .journal import Monitor
+from ..errors import ConfigurationError, StoppedError
+from .calibration import DEFAULT_PROBABILITY, calibrate
+from .journal import Monitor, States
 from .programming import program
 from .recorded import RecordedCrossbar
 from .settings import PulseSettings, ReadSettings
-from .training.layer import PairLayer
+from .training.block import Block, KnownTile
+from .training.layer import CrossbarLayer
 from .training.loop import TrainedNetwork
 from .training.network import CrossbarNetwork
-from .training.placement import layer_sizes
-
-
-@dataclass(frozen=True)
-class KnownLayer:
-    """What is known of the crossbar of a layer: its calibration, and siemens of weight 1 in both reads."""
-
-    calibration: Calibration
-    steps: tuple[float, float]
+from .training.placement import TileLimit, layer_sizes, place_layers
 
 
 def deploy(
@@ -30,59 +22,87 @@ def deploy(
     trained: TrainedNetwork,
     features: int,
     gains: tuple[float, float],
-    known: Sequence[KnownLayer] | None,
+    known: Mapping[int, KnownTile] | None,
     read: ReadSettings,
     pulse: PulseSettings,
     write: bool,
     rng: np.random.Generator,
     monitor: Monitor,
+    tile: TileLimit | None = None,
 ) -> tuple[CrossbarNetwork, int]:
     """Make a network of crossbars that hold, or are made to hold, a trained network.
 
     Args:
-        crossbars: one a layer.
+        crossbars: of the bench, in its order; the first ones are used.
         trained: states and digital parts.
         features: of the data.
         gains: g1 and g2 of the network.
-        known: of these very crossbars; None calibrates them, which overwrites what they hold.
+        known: of these very crossbars, by number of the tile; None calibrates them, which overwrites
+            what they hold.
         read: how to read.
         pulse: how to pulse.
         write: program the states; otherwise the crossbars are taken as they are.
         rng: for the calibration.
         monitor: shows progress.
+        tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
 
     Returns:
         The network, and how many cells could not be programmed.
 
     Raises:
-        ConfigurationError: a layer does not fit its crossbar.
+        ConfigurationError: the layers do not fit the crossbars, or these are others than `known`.
         ProtocolError: the cells do not switch within the amplitudes allowed.
         StoppedError: the monitor asked to stop before all was written.
     """
     hidden = tuple(len(part.bias) for part in trained.digital.hidden)
     sizes = layer_sizes(features, hidden, len(trained.digital.output_bias))
+    shapes = [crossbar.capabilities.shape for crossbar in crossbars]
     layers, failed = [], 0
-    for number, (crossbar, size) in enumerate(zip(crossbars, sizes, strict=True)):
-        layer = PairLayer(crossbar, *size, read, trained.devices)
-        if known is None:
-            with crossbar.during("calibrate"):
-                found = calibrate(
-                    crossbar, read, pulse, DEFAULT_PROBABILITY, rng, monitor, f"calibrate tile {number}"
-                )
-            layer.resume(found, (found.levels.conductance_step, found.levels.conductance_step))
-        else:
-            layer.resume(known[number].calibration, known[number].steps)
-        if write:
-            target = np.where(layer.used(), layer.padded(trained.states[number]), -1).astype(np.int8)
-            with crossbar.during("program"):
-                report = program(
-                    crossbar, target, layer.calibration, read, pulse, monitor, f"program tile {number}"
-                )
-            if report.stopped:
-                raise StoppedError("stopped while the network was written; the chip holds a part of it")
-            failed += len(report.failed)
-        if known is None:
-            with crossbar.during("calibrate"):
-                layer.calibrate(layer.calibration, rng)
+    for places, cells in zip(place_layers(shapes, sizes, trained.layout, tile), trained.states, strict=True):
+        layer = CrossbarLayer(crossbars, places, read, trained.layout)
+        layer.check_cells(cells)
+        for block in layer.blocks:
+            failed += _put(block, cells, known, read, pulse, write, rng, monitor)
         layers.append(layer)
     return CrossbarNetwork(layers, trained.digital, *gains), failed
+
+
+def _put(
+    block: Block,
+    cells: States,
+    known: Mapping[int, KnownTile] | None,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    write: bool,
+    rng: np.random.Generator,
+    monitor: Monitor,
+) -> int:
+    """Calibrate or take up one block and write its cells; returns how many could not be programmed."""
+    crossbar, failed = block.crossbar, 0
+    if known is None:
+        with crossbar.during("calibrate"):
+            found = calibrate(
+                crossbar, read, pulse, DEFAULT_PROBABILITY, rng, monitor, f"calibrate tile {crossbar.tile}"
+            )
+        step = found.levels.conductance_step * block.layout.unit
+        block.resume(KnownTile(found, (step, step)))
+    elif crossbar.tile in known:
+        block.resume(known[crossbar.tile])
+    else:
+        raise ConfigurationError(
+            f"tile {crossbar.tile} was not in use when the network was trained, so nothing is known of it; "
+            "give the bench and network.tile of that training, or let the tiles be calibrated anew"
+        )
+    if write:
+        with crossbar.during("program"):
+            report = program(
+                crossbar, block.target(cells), block.calibration, read, pulse, monitor,
+                f"program tile {crossbar.tile}",
+            )  # fmt: skip
+        if report.stopped:
+            raise StoppedError("stopped while the network was written; the chip holds a part of it")
+        failed = len(report.failed)
+    if known is None:
+        with crossbar.during("calibrate"):
+            block.calibrate(block.calibration, rng)
+    return failed

@@ -87,9 +87,10 @@ def program(
                 cells = wrong[row] & (target[row] == wanted)
                 crossbar.apply(
                     row_pulse(
-                        int(row), cells, polarity, amplitude, pulse.width, pulse.program_unselected, shape[0]
+                        int(row), cells, polarity, amplitude, pulse.width, pulse.program_unselected, shape[0],
+                        crossbar.capabilities.gate_lines,
                     )
-                )
+                )  # fmt: skip
                 pulses += 1
     failed = tuple((int(row), int(column)) for row, column in np.argwhere(wrong))
     return ProgramReport(target, found, failed, rounds, pulses, stopped)

@@ -25,15 +25,24 @@ class Tally:
         resting: cells that were not asked.
     """
 
-    requested: float
-    cells: int
-    switched: int
-    unasked: int
-    resting: int
+    requested: float = 0.0
+    cells: int = 0
+    switched: int = 0
+    unasked: int = 0
+    resting: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.requested + other.requested,
+            self.cells + other.cells,
+            self.switched + other.switched,
+            self.unasked + other.unasked,
+            self.resting + other.resting,
+        )
 
 
 class Audit:
-    """Counts of one layer in one epoch, by polarity and by requested probability (half decades)."""
+    """Counts of one block in one epoch, by polarity and by requested probability (half decades)."""
 
     def __init__(self) -> None:
         shape = (len(_POLARITIES), len(_EDGES))

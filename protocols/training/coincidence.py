@@ -7,15 +7,16 @@ while that is small. a = b is chosen so that the largest probability is the want
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...compiled import kernel
+from ...draws import Word, uniform_pair
 from ...drivers.contract import Floats
 from ..selection import TO_AP, TO_P, Flags
+from .controller_draws import Draws
 from .rule import Factor
 from .settings import CoincidenceSettings
 
@@ -96,32 +97,48 @@ def fire_lines(
     return float(share)
 
 
-def phases(
-    factor: Factor,
-    chances: Firing,
-    settings: CoincidenceSettings,
-    cell_signs: Floats,
-    rng: np.random.Generator,
-) -> Iterator[Phase]:
-    """The pulses of one update: up to four sign phases a slot; those that select nothing are left out.
+def fired(chances: Firing, draws: Draws, slot: int) -> tuple[Flags, Flags]:
+    """Which rows and which columns fire in a slot, by number since training began."""
+    rows, columns = np.empty(chances.rows.size, np.bool_), np.empty(chances.columns.size, np.bool_)
+    fire(chances.rows, draws.key, draws.stream, slot, rows)
+    fire(chances.columns, draws.key, draws.stream + 1, slot, columns)
+    return rows, columns
+
+
+@kernel
+def fire(chances: Floats, key: Word, stream: int, event: int, flags: Flags) -> None:
+    """Let each line fire with its chance; line k takes draw k of the event.
 
     Args:
-        factor: what is asked.
-        chances: from `firing`.
-        settings: of the encoding.
-        cell_signs: +1 for columns of plus cells, -1 for those of minus cells, (cell columns,).
-        rng: fires rows and columns.
+        chances: (lines,).
+        key: of the controller's draws.
+        stream: of these lines.
+        event: number of the slot.
+        flags: returned, (lines,).
     """
-    rows = np.empty((4, len(factor.rows)), dtype=np.bool_)
-    columns = np.empty((4, len(cell_signs)), dtype=np.bool_)
+    for k in range(chances.size):
+        flags[k] = uniform_pair(key, stream, event, k)[0] < chances[k]
+
+
+def phases(
+    rows: Floats, columns: Floats, row_fires: Flags, column_fires: Flags, cell_signs: Floats
+) -> list[Phase]:
+    """The pulses of one slot on one block: up to four sign phases; those that select nothing are left out.
+
+    Args:
+        rows: of the factor, (inputs of the block,).
+        columns: of the factor, (outputs of the block,).
+        row_fires: which of these rows fire.
+        column_fires: which of these columns fire.
+        cell_signs: +1 for columns of plus cells, -1 for those of minus cells, (cell columns,).
+    """
+    row_flags = np.empty((4, rows.size), dtype=np.bool_)
+    column_flags = np.empty((4, cell_signs.size), dtype=np.bool_)
     polarities = np.empty(4, dtype=np.int64)
-    for _ in range(settings.slots):
-        count = choose_cells(
-            factor.rows, factor.columns, rng.random(len(chances.rows)) < chances.rows,
-            rng.random(len(chances.columns)) < chances.columns, cell_signs, rows, columns, polarities,
-        )  # fmt: skip
-        for k in range(count):
-            yield Phase(rows[k].copy(), columns[k].copy(), int(polarities[k]))
+    count = choose_cells(
+        rows, columns, row_fires, column_fires, cell_signs, row_flags, column_flags, polarities
+    )
+    return [Phase(row_flags[k], column_flags[k], int(polarities[k])) for k in range(count)]
 
 
 @kernel

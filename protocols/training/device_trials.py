@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 from ..mapping import ResistanceMap
 from ..recorded import RecordedCrossbar
 from ..selection import TO_P, Flags
+from .block import Block
 from .coincidence import Phase
-from .layer import PairLayer
 
 _SWITCHED, _STAYED = 0, 1
 
 
 class SelectCounts:
-    """How many full select pulses each cell of a layer saw within one update, by polarity."""
+    """How many full select pulses each cell of a tile saw within one update, by polarity."""
 
-    def __init__(self, layer: PairLayer) -> None:
-        shape = layer.crossbar.capabilities.shape
+    def __init__(self, block: Block) -> None:
+        shape = block.crossbar.capabilities.shape
         self.counts = {polarity: np.zeros(shape, dtype=np.int64) for polarity in (1, -1)}
 
     def add(self, phase: Phase) -> None:

@@ -14,7 +14,7 @@ from ..settings import PulseSettings, ReadSettings
 from ..switching.settings import LineResistances
 from ..switching.shots import Integers, Shot
 from ..switching.trial import STAYED, SWITCHED, TrialTile
-from .layer import PairLayer
+from .block import Block
 from .settings import FeedbackSettings
 
 _FIRST = 4
@@ -27,7 +27,7 @@ class Feedback:
     """Follows the drift of one tile.
 
     Args:
-        layer: calibrated.
+        block: calibrated.
         settings: of the feedback.
         amplitudes: calibrated select voltage by polarity, V.
         read: how states are told.
@@ -37,22 +37,22 @@ class Feedback:
 
     def __init__(
         self,
-        layer: PairLayer,
+        block: Block,
         settings: FeedbackSettings,
         amplitudes: dict[int, float],
         read: ReadSettings,
         pulse: PulseSettings,
         rng: np.random.Generator,
     ) -> None:
-        self._layer, self._settings, self._pulse = layer, settings, pulse
+        self._block, self._settings, self._pulse = block, settings, pulse
         self._first = dict(amplitudes)
         self._since = 0
-        self._rows = _reference_cells(layer, settings.cells, rng)
+        self._rows = _reference_cells(block, settings.cells, rng)
         self.drift = dict.fromkeys((TO_P, TO_AP), 0.0)
         """Of the log hazard by polarity, as corrected for at present."""
-        with layer.crossbar.during("feedback"):
+        with block.crossbar.during("feedback"):
             self._tile = TrialTile(
-                layer.crossbar, layer.calibration, read, pulse, LineResistances(), layer.crossbar.journal
+                block.crossbar, block.calibration, read, pulse, LineResistances(), block.crossbar.journal
             )
             self._base = self._measured(_FIRST * settings.trials, 0)
 
@@ -61,7 +61,7 @@ class Feedback:
         self._since += 1
         if self._since >= self._settings.every:
             self._since = 0
-            with self._layer.crossbar.during("feedback", epoch):
+            with self._block.crossbar.during("feedback", epoch):
                 found = self._measured(self._settings.trials, epoch)
             for polarity, eta in found.items():
                 explained = self._slope(polarity) * (self._corrected(polarity) - self._first[polarity])
@@ -70,7 +70,7 @@ class Feedback:
         return {polarity: self._corrected(polarity) for polarity in self._first}
 
     def _slope(self, polarity: int) -> float:
-        return self._layer.calibration.curve(polarity).slope
+        return self._block.calibration.curve(polarity).slope
 
     def _corrected(self, polarity: int) -> float:
         """Calibrated voltage less the drift, within what may be asked of the die, V."""
@@ -96,15 +96,15 @@ class Feedback:
 
     def _put_back(self, row: int, columns: Integers, states: States) -> None:
         """Bring cells of a row back to the states they had."""
-        rows, wide = self._layer.crossbar.capabilities.shape
+        rows, wide = self._block.crossbar.capabilities.shape
         for polarity, state in ((TO_P, 1), (TO_AP, 0)):
             chosen = np.zeros(wide, dtype=np.bool_)
             chosen[columns[states == state]] = True
             if chosen.any():
-                self._layer.crossbar.apply(
+                self._block.crossbar.apply(
                     row_pulse(
-                        row, chosen, polarity, self._layer.calibration.strong, self._pulse.width,
-                        self._pulse.program_unselected, rows,
+                        row, chosen, polarity, self._block.calibration.strong, self._pulse.width,
+                        self._pulse.program_unselected, rows, self._block.gated,
                     )
                 )  # fmt: skip
 
@@ -114,10 +114,10 @@ def _log_hazard(switched: int, trials: int) -> float:
     return math.log(-math.log1p(-share))
 
 
-def _reference_cells(layer: PairLayer, count: int, rng: np.random.Generator) -> dict[int, Integers]:
+def _reference_cells(block: Block, count: int, rng: np.random.Generator) -> dict[int, Integers]:
     """Columns of the reference cells by row: unused working cells, else working cells at random."""
-    working = layer.calibration.levels.stuck < 0
-    places = np.argwhere(working & ~layer.used())
+    working = block.calibration.levels.stuck < 0
+    places = np.argwhere(working & ~block.used())
     if len(places) < count:
         places = np.argwhere(working)
     chosen = places[rng.permutation(len(places))[:count]]

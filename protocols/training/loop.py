@@ -8,42 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
-from ...errors import StoppedError
-from ..calibration import calibrate
 from ..data import Split
-from ..journal import FinishingMonitor, Journal, Monitor, States
+from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
-from ..programming import program
-from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
-from .digital import Digital, fresh_digital
+from .controller_draws import layer_draws
+from .digital import fresh_digital
 from .feedback import Feedback
-from .layer import PairLayer
+from .layer import CrossbarLayer
 from .network import CrossbarNetwork, judge_scores
-from .placement import layer_sizes, record_tiles
+from .placement import layer_sizes, place_layers, record_tiles, tiles_used
+from .pocket import Pocketed, TrainedNetwork, restore, take
+from .preparation import prepare
 from .rule import Rule, make_rule
 from .scores import Score, confusion, evaluate
 from .settings import TrainingSettings
 from .update import Updater
 
+__all__ = ["TrainedNetwork", "Trainer", "TrainingResult"]
+
 _STATISTICS_SAMPLES = 100
 _LIKELIHOOD_WEIGHT = 0.01
 """Weight of the mean log likelihood beside the accuracy when the pocket chooses a state."""
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """What is needed to run the network again.
-
-    Attributes:
-        states: of every tile (rows, columns), 1 P, 0 AP, -1 unreadable.
-        digital: biases, normalisers, centres.
-        devices: cells in parallel on each side of a weight.
-    """
-
-    states: tuple[States, ...]
-    digital: Digital
-    devices: int
 
 
 @dataclass(frozen=True)
@@ -71,13 +57,6 @@ class TrainingResult:
     wall_time: float
     failed_cells: int
     interrupted: bool
-
-
-@dataclass(frozen=True)
-class _Pocketed:
-    value: float
-    epoch: int
-    network: TrainedNetwork
 
 
 class Trainer:
@@ -113,11 +92,10 @@ class Trainer:
         self._journal, self._monitor = journal, monitor
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
         sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
-        self.crossbars = record_tiles(crossbars, len(sizes), journal)
-        layers = [
-            PairLayer(crossbar, inputs, outputs, read, settings.devices)
-            for crossbar, (inputs, outputs) in zip(self.crossbars, sizes, strict=True)
-        ]
+        shapes = [crossbar.capabilities.shape for crossbar in crossbars]
+        placed = place_layers(shapes, sizes, settings.layout, settings.tile)
+        self.crossbars = record_tiles(crossbars, tiles_used(placed), journal)
+        layers = [CrossbarLayer(self.crossbars, places, read, settings.layout) for places in placed]
         self.network = CrossbarNetwork(
             layers,
             fresh_digital(settings.hidden, len(split.classes)),
@@ -126,7 +104,7 @@ class Trainer:
         )
         self._updaters: list[Updater] = []
         self._rules: list[Rule] = []
-        self._pocket: _Pocketed | None = None
+        self._pocket: Pocketed | None = None
 
     def run(self) -> TrainingResult:
         """Calibrate, train, restore the best state, test.
@@ -135,7 +113,10 @@ class Trainer:
             ProtocolError: the cells do not switch within the amplitudes allowed.
             SafetyError: the guard stopped an operation.
         """
-        self._calibrate()
+        prepare(
+            self.network, self._read, self._pulse, self._settings.encoding.probability, self._rng,
+            self._journal, self._monitor,
+        )  # fmt: skip
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
         self._start()
@@ -148,54 +129,13 @@ class Trainer:
         epochs = samples // len(self._split.train_x)
         wall_time = time.perf_counter() - began
         interrupted = self._monitor.should_stop()
-        failed = self._restore()
+        failed = 0
+        if self._pocket is not None:
+            failed = restore(
+                self.network, self._pocket, self._read, self._pulse, self._journal, self._monitor
+            )
         maps = self._maps("after", None)
         return self._finish(maps, digital_alone, epochs, samples, wall_time, failed, interrupted)
-
-    def _calibrate(self) -> None:
-        for number, layer in enumerate(self.network.layers):
-            with layer.crossbar.during("calibrate"):
-                found = calibrate(
-                    layer.crossbar,
-                    self._read,
-                    self._pulse,
-                    self._settings.encoding.probability,
-                    self._rng,
-                    self._monitor,
-                    f"calibrate tile {number}",
-                )
-                self._randomise(layer, found.strong)
-                layer.calibrate(found, self._rng)
-            if self._journal is not None:
-                forward, backward = layer.current_steps
-                stuck = int((found.levels.stuck >= 0).sum())
-                self._journal.message(
-                    "warning" if stuck else "info",
-                    f"tile {number}: p0 = {self._settings.encoding.probability:g} at "
-                    f"{found.to_p.amplitude(self._settings.encoding.probability) * 1e3:.0f} mV (AP to P) and "
-                    f"{found.to_ap.amplitude(self._settings.encoding.probability) * 1e3:.0f} mV (P to AP); "
-                    f"weight 1 is {forward * 1e6:.1f} uS forward and {backward * 1e6:.1f} uS transposed; "
-                    f"{stuck} stuck cells",
-                )
-
-    def _randomise(self, layer: PairLayer, strong: float) -> None:
-        """Leave each cell P or AP at random: training starts from random weights, not from all alike."""
-        rows, columns = layer.crossbar.capabilities.shape
-        target = self._rng.integers(0, 2, size=(rows, columns)).astype(np.bool_)
-        for polarity in (-1, 1):
-            for row in range(rows):
-                if self._monitor.should_stop():
-                    raise StoppedError(
-                        "stopped while the first weights were written; the states are undefined"
-                    )
-                chosen = target[row] if polarity > 0 else ~target[row]
-                if chosen.any():
-                    layer.crossbar.apply(
-                        row_pulse(
-                            row, chosen, polarity, strong, self._pulse.width,
-                            self._pulse.program_unselected, rows,
-                        )
-                    )  # fmt: skip
 
     def _start(self) -> None:
         """Fresh digital parts, rules and updaters for training from here."""
@@ -204,8 +144,10 @@ class Trainer:
         with self._during("statistics", None):
             self.network.start_statistics(self._split.train_x[:_STATISTICS_SAMPLES])
         self._updaters = [
-            Updater(layer, settings.encoding, self._pulse, settings.audit_every, self._rng)
-            for layer in self.network.layers
+            Updater(
+                layer, settings.encoding, self._pulse, settings.audit_every, layer_draws(self.seed, number)
+            )
+            for number, layer in enumerate(self.network.layers)
         ]
         self._rules = [
             make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in self.network.layers
@@ -216,9 +158,9 @@ class Trainer:
         settings = self._settings
         if settings.feedback is None:
             return
-        for layer, updater in zip(self.network.layers, self._updaters, strict=True):
-            updater.feedback = Feedback(
-                layer, settings.feedback, updater.amplitudes, self._read, self._pulse, self._rng
+        for one in (block for updater in self._updaters for block in updater.blocks):
+            one.feedback = Feedback(
+                one.block, settings.feedback, one.amplitudes, self._read, self._pulse, self._rng
             )
 
     def _epoch(self, epoch: int) -> int:
@@ -271,16 +213,14 @@ class Trainer:
         value = score.accuracy + _LIKELIHOOD_WEIGHT * score.log_likelihood
         if self._settings.pocket and (self._pocket is None or value > self._pocket.value):
             with self._during("pocket", epoch):
-                states = tuple(layer.map().state for layer in self.network.layers)
-            trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
-            self._pocket = _Pocketed(value, epoch, trained)
+                self._pocket = take(self.network, value, epoch)
         if self._journal is not None:
             self._record_epoch(self._journal, epoch, samples, violators, score)
         return score
 
     def _record_epoch(self, journal: Journal, epoch: int, samples: int, violators: int, score: Score) -> None:
         counts = [updater.counts for updater in self._updaters]
-        tallies = [updater.audit.total() for updater in self._updaters]
+        tallies = [updater.audited() for updater in self._updaters]
         updates = sum(one.updates for one in counts)
         resting = sum(one.resting for one in tallies)
         journal.record_metrics(
@@ -299,12 +239,14 @@ class Trainer:
             },
         )
         for number, updater in enumerate(self._updaters):
-            if updater.feedback is not None:
-                drift = updater.feedback.drift
-                journal.record_metrics(
-                    epoch, {f"drift_to_p_{number}": drift[1], f"drift_to_ap_{number}": drift[-1]}
-                )
-            updater.audit.write(journal, number, number, epoch)
+            for one in updater.blocks:
+                tile = one.block.crossbar.tile
+                if one.feedback is not None:
+                    drift = one.feedback.drift
+                    journal.record_metrics(
+                        epoch, {f"drift_to_p_{tile}": drift[1], f"drift_to_ap_{tile}": drift[-1]}
+                    )
+                one.audit.write(journal, tile, number, epoch)
 
     def _train_digital_alone(self) -> float | None:
         """What the digital parts reach on random weights, with no pulse sent; None if asked to stop.
@@ -328,38 +270,9 @@ class Trainer:
         with self._during("digital alone", None):
             return evaluate(self.network, split.test_x, split.test_y).accuracy
 
-    def _restore(self) -> int:
-        """Bring chip and controller back to the pocketed state; returns cells that would not follow."""
-        if self._pocket is None:
-            return 0
-        failed = 0
-        self.network.digital = self._pocket.network.digital
-        for number, (layer, states) in enumerate(
-            zip(self.network.layers, self._pocket.network.states, strict=True)
-        ):
-            target = np.where(layer.used() & (layer.calibration.levels.stuck < 0), states, -1).astype(np.int8)
-            with layer.crossbar.during("restore"):
-                report = program(
-                    layer.crossbar,
-                    target,
-                    layer.calibration,
-                    self._read,
-                    self._pulse,
-                    FinishingMonitor(self._monitor),
-                    f"restore tile {number}",
-                )
-            failed += len(report.failed)
-        if self._journal is not None:
-            self._journal.message(
-                "warning" if failed else "info",
-                f"restored the best state on the training part, of epoch {self._pocket.epoch + 1}; "
-                f"{failed} cells did not follow",
-            )
-        return failed
-
     def _finish(
         self,
-        maps: list[ResistanceMap],
+        maps: list[list[ResistanceMap]],
         digital_alone: float | None,
         epochs: int,
         samples: int,
@@ -375,20 +288,22 @@ class Trainer:
             self._journal.record_array(
                 "confusion", confusion(split.test_y, test.predicted, len(split.classes))
             )
-        states = tuple(one.state for one in maps)
-        trained = TrainedNetwork(states, self.network.digital, self._settings.devices)
+        states = tuple(layer.cells(found) for layer, found in zip(self.network.layers, maps, strict=True))
+        trained = TrainedNetwork(states, self.network.digital, self._settings.devices, self._settings.weights)
         return TrainingResult(
             trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted
         )
 
-    def _maps(self, label: str, epoch: int | None) -> list[ResistanceMap]:
+    def _maps(self, label: str, epoch: int | None) -> list[list[ResistanceMap]]:
+        """Map every tile, layer by layer."""
         maps = []
         for layer in self.network.layers:
-            with layer.crossbar.during("map", epoch):
-                found = layer.map()
+            with self._during("map", epoch):
+                found = layer.maps()
             maps.append(found)
             if self._journal is not None:
-                self._journal.record_map(layer.crossbar.tile, label, epoch, found.resistance, found.state)
+                for block, one in zip(layer.blocks, found, strict=True):
+                    self._journal.record_map(block.crossbar.tile, label, epoch, one.resistance, one.state)
         return maps
 
     @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from ...compiled import kernel
 from ...drivers.contract import Floats
 from .digital import Digital, HiddenDigital, activate, followed, started, with_bias
-from .layer import PairLayer
+from .layer import CrossbarLayer
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CrossbarNetwork:
     """
 
     def __init__(
-        self, layers: Sequence[PairLayer], digital: Digital, hidden_gain: float, output_gain: float
+        self, layers: Sequence[CrossbarLayer], digital: Digital, hidden_gain: float, output_gain: float
     ) -> None:
         self.layers = tuple(layers)
         self.digital = digital

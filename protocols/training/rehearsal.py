@@ -10,7 +10,7 @@ from ...drivers.contract import Floats
 from ..mapping import read_resistances
 from ..selection import TO_AP, TO_P
 from ..settings import PulseSettings, ReadSettings
-from .layer import PairLayer
+from .layer import CrossbarLayer
 from .settings import TrainingSettings
 
 Operation = Literal["forward", "backward", "update", "map"]
@@ -21,7 +21,7 @@ SIGN_PHASES = 4
 
 
 def rehearse(
-    layers: Sequence[PairLayer],
+    layers: Sequence[CrossbarLayer],
     features: Floats,
     read: ReadSettings,
     pulse: PulseSettings,
@@ -44,7 +44,8 @@ def rehearse(
         note: told after each operation.
     """
     for number, layer in enumerate(layers):
-        read_resistances(layer.crossbar, read)
+        for block in layer.blocks:
+            read_resistances(block.crossbar, read)
         note(number, "map")
     for sample in features:
         for number, layer in enumerate(layers):
@@ -59,12 +60,14 @@ def rehearse(
             note(number, "update")
 
 
-def _update(layer: PairLayer, pulse: PulseSettings, rng: np.random.Generator) -> None:
+def _update(layer: CrossbarLayer, pulse: PulseSettings, rng: np.random.Generator) -> None:
     """All sign phases of one slot."""
-    for _ in range(SIGN_PHASES // 2):
-        for polarity in (TO_P, TO_AP):
-            rows = rng.random(layer.inputs) < 0.5
-            columns = rng.random(len(layer.cell_signs)) < 0.5
-            layer.crossbar.apply(
-                layer.select(rows, columns, polarity, pulse.search_to, pulse.width, pulse.unselected)
-            )
+    for block in layer.blocks:
+        for _ in range(SIGN_PHASES // 2):
+            for polarity in (TO_P, TO_AP):
+                rows = rng.random(block.place.inputs) < 0.5
+                columns = rng.random(len(block.cell_signs)) < 0.5
+                rows[0] |= not rows.any()
+                block.crossbar.apply(
+                    block.select(rows, columns, polarity, pulse.search_to, pulse.width, pulse.unselected)
+                )

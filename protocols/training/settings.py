@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .placement import TileLimit
+from .weights import WeightKind, WeightLayout
+
 Schedule = Literal["momentum", "per-sample"]
 
 
@@ -44,6 +47,8 @@ class TrainingSettings:
     Attributes:
         hidden: units of each hidden layer.
         devices: cells in parallel on each side of a weight, m.
+        weights: "pair" or "reference", see `protocols.training.weights`.
+        tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
         schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer) or "per-sample" (none).
         epochs: passes over the training part.
         rate: eta, wanted switching probability of a unit row signal times a unit column signal.
@@ -65,6 +70,8 @@ class TrainingSettings:
 
     hidden: tuple[int, ...]
     devices: int = 1
+    weights: WeightKind = "pair"
+    tile: TileLimit | None = None
     schedule: Schedule = "momentum"
     epochs: int = 200
     rate: float = 0.003
@@ -82,3 +89,8 @@ class TrainingSettings:
     audit_every: int = 20
     feedback: FeedbackSettings | None = None
     digital_alone: bool = False
+
+    @property
+    def layout(self) -> WeightLayout:
+        """How weights are made of cells."""
+        return WeightLayout(self.weights, self.devices)

@@ -17,9 +17,10 @@ from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
 from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
-from mtjloop.protocols.training.layer import PairLayer
+from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
 from mtjloop.sim.twin.wiring import Port
 
 from .benches import bench_text, described
@@ -251,7 +252,7 @@ def test_a_plan_predicts_the_time_of_training_on_the_bench(opened: OpenedTwin) -
     (planned,) = planned_crossbars(opened.description)
     crossbars: tuple[Crossbar, ...] = (planned, opened.crossbar)
     for crossbar in crossbars:
-        layer = PairLayer(RecordedCrossbar(crossbar, 0), inputs=6, outputs=2, read=read)
+        layer = CrossbarLayer.on_tile(RecordedCrossbar(crossbar, 0), 6, 2, read, WeightLayout())
         clock = opened.twin.timeline.seconds
         features = np.random.default_rng(0).uniform(-1.0, 1.0, (3, 6))
         settings = TrainingSettings(hidden=())

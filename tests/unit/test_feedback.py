@@ -17,10 +17,12 @@ from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.selection import TO_AP, TO_P
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.training.block import Block
 from mtjloop.protocols.training.feedback import Feedback
-from mtjloop.protocols.training.layer import PairLayer
 from mtjloop.protocols.training.loop import Trainer
+from mtjloop.protocols.training.placement import Place
 from mtjloop.protocols.training.settings import FeedbackSettings, TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
 
 Ideal = Callable[..., Any]
 READ = ReadSettings(0.1)
@@ -29,9 +31,9 @@ AMPLITUDES = {TO_P: 0.3, TO_AP: 0.3}
 SETTINGS = FeedbackSettings(every=2, cells=10, trials=40, gain=0.5)
 
 
-def feedback_on(crossbar: Any, inputs: int, outputs: int) -> tuple[Feedback, PairLayer]:
+def feedback_on(crossbar: Any, inputs: int, outputs: int) -> tuple[Feedback, Block]:
     tile = RecordedCrossbar(crossbar, 0)
-    layer = PairLayer(tile, inputs, outputs, READ)
+    layer = Block(tile, Place(0, 0, inputs, 0, outputs), WeightLayout(), READ)
     found = calibrate(tile, READ, PULSE, 0.5, np.random.default_rng(1), SilentMonitor())
     layer.calibrate(found, np.random.default_rng(2))
     return Feedback(layer, SETTINGS, AMPLITUDES, READ, PULSE, np.random.default_rng(3)), layer

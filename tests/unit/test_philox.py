@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mtjloop.draws import normal, philox_4x32, uniform_pair
 from mtjloop.sim.blocks import BLOCK, GROUP, first_bits
-from mtjloop.sim.philox import PULSE_STREAM, normal, philox_4x32, uniform_pair
+from mtjloop.sim.philox import PULSE_STREAM
 
 ONES = 0xFFFFFFFF
 # Known-answer vectors of the authors' Random123 distribution (kat_vectors, philox4x32 10).

@@ -16,17 +16,18 @@ from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.errors import ConfigurationError, StoppedError
 from mtjloop.protocols.calibration import calibrate
 from mtjloop.protocols.data import Split, load_data, split_data
-from mtjloop.protocols.inference import KnownLayer, deploy
+from mtjloop.protocols.inference import deploy
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.baseline import float_baseline
-from mtjloop.protocols.training.layer import PairLayer
+from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.network import judge_scores
 from mtjloop.protocols.training.placement import layer_sizes, record_tiles
 from mtjloop.protocols.training.scores import confusion, evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
 from mtjloop.records.reader import RunReader
 from mtjloop.records.run import RunRecorder
 from mtjloop.records.tallies import point_counts
@@ -79,10 +80,10 @@ def train(
 def test_a_layer_reads_its_weights_both_ways(ideal: Callable[..., Any]) -> None:
     """Through an ideal crossbar the read is the product with the weights told from a map."""
     crossbar = RecordedCrossbar(ideal(7, 10), 0)
-    layer = PairLayer(crossbar, 5, 4, READ)
+    layer = CrossbarLayer.on_tile(crossbar, 5, 4, READ, WeightLayout())
     rng = np.random.default_rng(0)
-    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
-    weights = layer.weights_of(layer.map().state)
+    layer.blocks[0].calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights()
     assert set(np.unique(weights)) <= {-1.0, 0.0, 1.0}
     x, d = rng.standard_normal((3, 5)), rng.standard_normal(4)
     # Rows and columns beyond the layer hold cells of unknown state at 0 V and must not matter.
@@ -93,10 +94,10 @@ def test_a_layer_reads_its_weights_both_ways(ideal: Callable[..., Any]) -> None:
 
 def test_the_scale_is_found_on_a_chip_with_wires() -> None:
     crossbar = RecordedCrossbar(tiles([(20, 16)])[0], 0)
-    layer = PairLayer(crossbar, 20, 8, READ)
+    layer = CrossbarLayer.on_tile(crossbar, 20, 8, READ, WeightLayout())
     rng = np.random.default_rng(0)
-    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
-    weights = layer.weights_of(layer.map().state)
+    layer.blocks[0].calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights()
     x = rng.uniform(-1, 1, (200, 20))
     read = layer.forward(x)
     wanted = x @ weights
@@ -233,7 +234,7 @@ def test_stopping_keeps_a_usable_network(iris: Split) -> None:
 
 def test_deployed_network_answers_as_the_trained_one(iris: Split) -> None:
     trainer, result = train(iris, replace(SETTINGS, epochs=20))
-    known = [KnownLayer(layer.calibration, layer.current_steps) for layer in trainer.network.layers]
+    known = {block.crossbar.tile: block.known for layer in trainer.network.layers for block in layer.blocks}
     # A network trained on one die meets other spreads on another: it must work there, and may lose.
     for crossbars, use, loss in (
         (tiles([(5, 8), (4, 6)]), known, 0.03),
@@ -267,9 +268,9 @@ def test_digital_parts_alone_send_no_pulse_and_are_reported(iris: Split) -> None
 
 
 def test_layers_that_do_not_fit_are_refused(iris: Split) -> None:
-    with pytest.raises(ConfigurationError, match=r"needs 5 rows and 8 columns.*enlarge"):
+    with pytest.raises(ConfigurationError, match=r"needs 5 rows and 8 columns.*4 rows.*enlarge"):
         Trainer(tiles([(4, 8), (4, 6)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
-    with pytest.raises(ConfigurationError, match="2 layers and the bench 1 tiles"):
+    with pytest.raises(ConfigurationError, match=r"layer 1 of 2 .* the bench has 1 tiles"):
         Trainer(tiles([(5, 8)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
 
 
@@ -339,10 +340,10 @@ def test_an_interrupted_training_still_restores_its_best_state(iris: Split, tmp_
 
 def test_parallel_devices_make_finer_weights(ideal: Callable[..., Any], iris: Split) -> None:
     crossbar = RecordedCrossbar(ideal(5, 12), 0)
-    layer = PairLayer(crossbar, 5, 3, READ, devices=2)
+    layer = CrossbarLayer.on_tile(crossbar, 5, 3, READ, WeightLayout(devices=2))
     rng = np.random.default_rng(0)
-    layer.calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
-    weights = layer.weights_of(layer.map().state)
+    layer.blocks[0].calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    weights = layer.weights()
     assert set(np.unique(weights)) <= {-1.0, -0.5, 0.0, 0.5, 1.0}
     x, d = rng.standard_normal((3, 5)), rng.standard_normal(3)
     assert layer.forward(x) == pytest.approx(x @ weights, abs=1e-9)

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mtjloop.protocols.training.audit import Audit
-from mtjloop.protocols.training.coincidence import firing, phases, requested
+from mtjloop.protocols.training.coincidence import fired, firing, phases, requested
+from mtjloop.protocols.training.controller_draws import layer_draws
 from mtjloop.protocols.training.rule import Factor, PerSample, RankOneMomentum, drop, make_orthonormal
 from mtjloop.protocols.training.settings import CoincidenceSettings, TrainingSettings
 
@@ -78,16 +79,19 @@ def test_coincidence_delivers_what_was_requested(slots: int) -> None:
     rng = np.random.default_rng(0)
     updates = 6_000
     toward = np.zeros((4, 6), dtype=np.int64)
-    for _ in range(updates):
-        seen = np.zeros((4, 6), dtype=np.bool_)
-        for phase in phases(FACTOR, chances, settings, SIGNS, rng):
+    for slot in range(updates * slots):
+        if slot % slots == 0:
+            seen = np.zeros((4, 6), dtype=np.bool_)
+        fires = fired(chances, layer_draws(0, 1), slot)
+        for phase in phases(FACTOR.rows, FACTOR.columns, *fires, SIGNS):
             selected = np.outer(phase.rows, phase.columns)
             sign = np.sign(np.outer(FACTOR.rows, np.repeat(FACTOR.columns, 2)))
             sign[:, 1::2] *= -1
             # A pulse only ever selects cells that it moves toward the wanted sign.
             assert (sign[selected] == phase.polarity).all()
             seen |= selected & (rng.random((4, 6)) < settings.probability)
-        toward += seen
+        if slot % slots == slots - 1:
+            toward += seen
     wanted = np.repeat(requested(FACTOR), 2, axis=1)
     for k, p in zip(toward.ravel(), wanted.ravel(), strict=True):
         if p == 0.0:

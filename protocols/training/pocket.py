@@ -1,0 +1,86 @@
+"""The best state seen so far, and how a chip is brought back to it."""
+
+from dataclasses import dataclass
+
+from ..journal import FinishingMonitor, Journal, Monitor, States
+from ..programming import program
+from ..settings import PulseSettings, ReadSettings
+from .digital import Digital
+from .network import CrossbarNetwork
+from .weights import WeightKind, WeightLayout
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """What is needed to run the network again.
+
+    Attributes:
+        states: of the cells of every layer, (inputs, cell columns), 1 P, 0 AP, -1 unreadable, however many
+            tiles they were on.
+        digital: biases, normalisers, centres.
+        devices: cells in parallel on each side of a weight.
+        weights: "pair" or "reference", see `protocols.training.weights`.
+    """
+
+    states: tuple[States, ...]
+    digital: Digital
+    devices: int = 1
+    weights: WeightKind = "pair"
+
+    @property
+    def layout(self) -> WeightLayout:
+        """How weights are made of cells."""
+        return WeightLayout(self.weights, self.devices)
+
+
+@dataclass(frozen=True)
+class Pocketed:
+    """A state worth keeping.
+
+    Attributes:
+        value: by which states are compared; the larger the better.
+        epoch: after which it was seen.
+        network: what it was.
+    """
+
+    value: float
+    epoch: int
+    network: TrainedNetwork
+
+
+def take(network: CrossbarNetwork, value: float, epoch: int) -> Pocketed:
+    """Read the chip out as it is."""
+    states = tuple(layer.cells(layer.maps()) for layer in network.layers)
+    layout = network.layers[0].layout
+    trained = TrainedNetwork(states, network.digital, layout.devices, layout.kind)
+    return Pocketed(value, epoch, trained)
+
+
+def restore(
+    network: CrossbarNetwork,
+    pocketed: Pocketed,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    journal: Journal | None,
+    monitor: Monitor,
+) -> int:
+    """Bring chip and controller back to a pocketed state; returns cells that would not follow."""
+    failed = 0
+    network.digital = pocketed.network.digital
+    for layer, states in zip(network.layers, pocketed.network.states, strict=True):
+        for block in layer.blocks:
+            target = block.target(states)
+            target[block.calibration.levels.stuck >= 0] = -1
+            with block.crossbar.during("restore"):
+                report = program(
+                    block.crossbar, target, block.calibration, read, pulse, FinishingMonitor(monitor),
+                    f"restore tile {block.crossbar.tile}",
+                )  # fmt: skip
+            failed += len(report.failed)
+    if journal is not None:
+        journal.message(
+            "warning" if failed else "info",
+            f"restored the best state on the training part, of epoch {pocketed.epoch + 1}; "
+            f"{failed} cells did not follow",
+        )
+    return failed
