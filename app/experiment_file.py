@@ -119,10 +119,9 @@ class ExperimentDescription:
             bench: whose wires limit tiles where the experiment leaves their size to it.
         """
         wanted = self.content.network.tile
+        tile = None if bench is None else tile_limit(bench)
         if not isinstance(wanted, str):
             tile = TileLimit(wanted.rows, wanted.columns)
-        else:
-            tile = None if bench is None else tile_limit(bench)
         values = dict(self.content.training)
         encoding, feedback = values.pop("encoding"), values.pop("feedback")
         network = self.content.network

@@ -70,7 +70,8 @@ class WeightLayout:
 
     def reference_states(self, rows: int) -> States:
         """States of the reference columns, (rows, references): P beside AP, by turns."""
-        return (np.indices((rows, self.references)).sum(axis=0) % 2).astype(np.int8)
+        turns = np.indices((rows, self.references)).sum(axis=0) % 2
+        return np.asarray(turns, dtype=np.int8)
 
     def weights_of(self, cells: States) -> Floats:
         """Weights (inputs, outputs) of states (inputs, cell columns); an unreadable cell counts as AP."""
