@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .commands import bench, chip, runs, simulation, switching, training
+from .commands import bench, chip, runs, simulation, studies, switching, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,7 @@ app.command()(switching.fit)
 app.command()(training.train)
 app.command()(training.infer)
 app.command()(training.transfer)
+app.command()(studies.compare)
 app.command()(runs.report)
 app.command("runs")(runs.runs_)
 

@@ -13,7 +13,7 @@ from ..protocols.data import BUILT_IN, DataSet, load_data
 from ..protocols.training.placement import record_tiles
 from ..protocols.training.scores import confusion
 from ..protocols.transfer import ForeignNetwork, TransferredNetwork, ideal_product, scores
-from .experiment_file import operation_settings
+from .experiment_file import operation_settings, tile_limit
 from .format import count, duration, percent, quantity
 from .session import session
 from .text import print_run_dir
@@ -55,8 +55,8 @@ def transfer(
     ideal_gains = network.gains or (1.0,) * len(network.weights)
     ideal = scores(network, ideal_gains, samples.features, ideal_product(network)).argmax(axis=1)
     with session("transfer", network_path.stem, bench, seed, runs, arm=arm) as now:
-        crossbars = record_tiles(now.bench.crossbars, len(network.weights), now.recorder)
-        chip = TransferredNetwork(crossbars, network, read, pulse, devices)
+        crossbars = record_tiles(now.bench.crossbars, len(now.bench.crossbars), now.recorder)
+        chip = TransferredNetwork(crossbars, network, read, pulse, devices, tile_limit(bench.content))
         chip.prepare(np.random.default_rng(seed), now.monitor)
         report = chip.write(network, now.monitor)
         found = calibrate or network.gains is None

@@ -47,7 +47,8 @@ class Table:
 
 def wine_networks(raw: Any) -> str:
     """300 published networks on passive dies."""
-    ideal = np.array(raw["ideal_train"])
+    train_size, test_size = raw["samples"]
+    ideal = np.array(raw["ideal_train"]) / train_size
     dies, networks = len(raw["dies"]), len(raw["networks"])
     rows = [
         [
@@ -56,14 +57,14 @@ def wine_networks(raw: Any) -> str:
             percent(ideal.mean()),
             percent(ideal.max()),
             "-",
-            percent(np.mean(raw["ideal_test"])),
+            percent(np.mean(raw["ideal_test"]) / test_size),
             "-",
         ]
     ]
     for segment, found in raw["on_dies"].items():
         values = np.array([found[str(die)] for die in raw["dies"]])  # (dies, networks, columns)
         for column, gain in enumerate(("nominal", "calibrated")):
-            accuracy = values[:, :, column]
+            accuracy = values[:, :, column] / train_size
             best = accuracy.max(axis=1)
             rows.append(
                 [
@@ -72,7 +73,7 @@ def wine_networks(raw: Any) -> str:
                     interval(accuracy.mean(axis=1)),
                     interval(best),
                     percent(accuracy.mean(axis=0).max()),
-                    interval(values[:, :, 2].mean(axis=1)) if gain == "calibrated" else "-",
+                    interval(values[:, :, 2].mean(axis=1) / test_size) if gain == "calibrated" else "-",
                     f"{values[:, :, 3].mean():.3g}",
                 ]
             )

@@ -84,8 +84,8 @@ def published(folder: Path) -> Published:
     )
 
 
-def on_a_die(task: Task, monitor: Monitor) -> list[list[float]]:
-    """Of each network: training accuracy nominal and calibrated, test accuracy calibrated, failed cells."""
+def on_a_die(task: Task, monitor: Monitor) -> list[list[int]]:
+    """Of each network: training samples right, nominal and calibrated, test samples right, failed cells."""
     data = published(task.folder)
     text = BENCH.format(segment=task.segment)
     content = parse_yaml(text, "bench", BenchFile)
@@ -97,16 +97,16 @@ def on_a_die(task: Task, monitor: Monitor) -> list[list[float]]:
         chip.prepare(np.random.default_rng(task.die), monitor)
         for number in task.networks:
             report = chip.write(data.networks[number], monitor)
-            nominal = accuracy(chip.scores(data.train_x), data.train_y)
+            nominal = correct(chip.scores(data.train_x), data.train_y)
             chip.find_gains(data.train_x)
-            calibrated = accuracy(chip.scores(data.train_x), data.train_y)
-            test = accuracy(chip.scores(data.test_x), data.test_y)
-            rows.append([nominal, calibrated, test, float(report.failed)])
+            calibrated = correct(chip.scores(data.train_x), data.train_y)
+            test = correct(chip.scores(data.test_x), data.test_y)
+            rows.append([nominal, calibrated, test, report.failed])
     return rows
 
 
-def accuracy(outputs: Floats, labels: NDArray[np.int64]) -> float:
-    return float(np.mean(outputs.argmax(axis=1) == labels))
+def correct(outputs: Floats, labels: NDArray[np.int64]) -> int:
+    return int((outputs.argmax(axis=1) == labels).sum())
 
 
 def main() -> None:
@@ -120,15 +120,15 @@ def main() -> None:
     everything = np.random.default_rng(0).permutation(len(data.networks))
     chosen = tuple(sorted(int(one) for one in everything[: asked.networks]))
     ideal = [
-        accuracy(scores(one, (1.0, 1.0), data.train_x, ideal_product(one)), data.train_y)
+        correct(scores(one, (1.0, 1.0), data.train_x, ideal_product(one)), data.train_y)
         for one in data.networks
     ]
     ideal_test = [
-        accuracy(scores(one, (1.0, 1.0), data.test_x, ideal_product(one)), data.test_y)
+        correct(scores(one, (1.0, 1.0), data.test_x, ideal_product(one)), data.test_y)
         for one in data.networks
     ]
     tasks = [Task(asked.folder, segment, die, chosen) for segment in SEGMENTS for die in range(asked.dies)]
-    found: dict[str, dict[str, list[list[float]]]] = {segment: {} for segment in SEGMENTS}
+    found: dict[str, dict[str, list[list[int]]]] = {segment: {} for segment in SEGMENTS}
     monitor = ConsoleMonitor(error_console())
     with monitor.watching():
         for done in run_tasks(on_a_die, tasks, cores(), monitor, "dies"):
@@ -143,6 +143,7 @@ def main() -> None:
                 f"--networks {asked.networks}",
                 "dies": list(range(asked.dies)),
                 "networks": list(chosen),
+                "samples": [len(data.train_y), len(data.test_y)],
                 "columns": ["train nominal", "train calibrated", "test calibrated", "failed cells"],
                 "ideal_train": ideal,
                 "ideal_test": ideal_test,

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from zipfile import BadZipFile
@@ -120,6 +120,27 @@ def split_data(data: DataSet, test_fraction: float, scaling: Scaling, seed: int)
         scaler,
         test,
         fingerprint(data),
+    )
+
+
+def held_back(split: Split, fraction: float, seed: int) -> Split:
+    """A split of the training part alone: what is held back of it validates, and stands as the test part.
+
+    The test part of `split` is not looked at. `test_indices` are places within the training part.
+
+    Raises:
+        DataError: too few samples of a class.
+    """
+    whole = DataSet(split.name, split.train_x, split.train_y, split.classes)
+    train, validation = split_indices(whole, fraction, seed)
+    return replace(
+        split,
+        train_x=split.train_x[train],
+        train_y=split.train_y[train],
+        test_x=split.train_x[validation],
+        test_y=split.train_y[validation],
+        test_indices=validation,
+        fingerprint=fingerprint(whole),
     )
 
 

@@ -6,6 +6,7 @@ found on the chip as the slope of what is read against what W says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,12 +14,15 @@ import numpy as np
 
 from ..drivers.contract import Floats
 from ..errors import StoppedError
-from .calibration import DEFAULT_PROBABILITY, Calibration, calibrate
+from .calibration import DEFAULT_PROBABILITY, calibrate
 from .journal import Monitor, States
 from .programming import program
 from .recorded import RecordedCrossbar
 from .settings import PulseSettings, ReadSettings
-from .training.layer import PairLayer
+from .training.block import KnownTile
+from .training.layer import CrossbarLayer
+from .training.placement import TileLimit, place_layers
+from .training.weights import WeightLayout
 
 Activation = Literal["tanh", "sigmoid", "relu", "sign", "identity"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
@@ -100,29 +104,19 @@ def ideal_product(network: ForeignNetwork) -> Product:
     return lambda number, signal: signal @ network.weights[number]
 
 
-def pair_states(weights: States, devices: int) -> States:
-    """States (inputs, 2 m outputs) of `pair` weights: plus cells P for 1, minus cells P for -1, else AP.
-
-    A weight of 0 leaves both sides AP, which carries the least current.
-    """
-    plus = np.repeat((weights > 0)[:, :, None], devices, axis=2)
-    minus = np.repeat((weights < 0)[:, :, None], devices, axis=2)
-    together = np.concatenate([plus, minus], axis=2)
-    return together.reshape(len(weights), -1).astype(np.int8)
-
-
 class TransferredNetwork:
-    """A network on its crossbars.
+    """A network on its crossbars, in `pair` weights; a weight of 0 rests with both sides AP.
 
     Args:
-        crossbars: one a layer.
+        crossbars: of the bench, in its order; the first ones are used, large layers take several.
         network: to be written.
         read: how to read.
         pulse: how to pulse.
         devices: cells in parallel on each side of a weight, m.
+        tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
 
     Raises:
-        ConfigurationError: a layer does not fit its crossbar, or the bench cannot read as asked.
+        ConfigurationError: the layers do not fit the crossbars, or the bench cannot read as asked.
     """
 
     def __init__(
@@ -132,11 +126,15 @@ class TransferredNetwork:
         read: ReadSettings,
         pulse: PulseSettings,
         devices: int = 1,
+        tile: TileLimit | None = None,
     ) -> None:
-        self._read, self._pulse, self._devices = read, pulse, devices
+        self._read, self._pulse = read, pulse
+        self._layout = WeightLayout("pair", devices)
+        shapes = [crossbar.capabilities.shape for crossbar in crossbars]
+        sizes = [(weights.shape[0], weights.shape[1]) for weights in network.weights]
         self.layers = tuple(
-            PairLayer(crossbar, weights.shape[0], weights.shape[1], read, devices)
-            for crossbar, weights in zip(crossbars, network.weights, strict=True)
+            CrossbarLayer(crossbars, places, read, self._layout)
+            for places in place_layers(shapes, sizes, self._layout, tile)
         )
         self.network = network
         self._gains = network.gains or (1.0,) * len(self.layers)
@@ -153,13 +151,15 @@ class TransferredNetwork:
             ProtocolError: the cells do not switch within the amplitudes allowed.
             StoppedError: the monitor asked to stop.
         """
-        for number, layer in enumerate(self.layers):
-            with layer.crossbar.during("calibrate"):
+        for block in (block for layer in self.layers for block in layer.blocks):
+            with block.crossbar.during("calibrate"):
                 found = calibrate(
-                    layer.crossbar, self._read, self._pulse, DEFAULT_PROBABILITY, rng, monitor,
-                    f"calibrate tile {number}",
+                    block.crossbar, self._read, self._pulse, DEFAULT_PROBABILITY, rng, monitor,
+                    f"calibrate tile {block.crossbar.tile}",
                 )  # fmt: skip
-            self._resume(layer, found)
+            # One weight is, nominally, the mean of G_P - G_AP as mapped cell by cell.
+            step = found.levels.conductance_step
+            block.resume(KnownTile(found, (step, step)))
 
     def write(self, network: ForeignNetwork, monitor: Monitor) -> TransferReport:
         """Program the weights of a network of the same shape, verify, retry, and take its gains.
@@ -170,17 +170,19 @@ class TransferredNetwork:
         self.network = network
         self._gains = network.gains or (1.0,) * len(self.layers)
         failed = cells = 0
-        for number, (layer, weights) in enumerate(zip(self.layers, network.weights, strict=True)):
-            target = layer.padded(pair_states(weights, self._devices))
-            with layer.crossbar.during("program"):
-                report = program(
-                    layer.crossbar, target, layer.calibration, self._read, self._pulse, monitor,
-                    f"program tile {number}",
-                )  # fmt: skip
-            if report.stopped:
-                raise StoppedError("stopped while the network was written; the chip holds a part of it")
-            failed += len(report.failed)
-            cells += int((target >= 0).sum())
+        for layer, weights in zip(self.layers, network.weights, strict=True):
+            states = self._layout.cells_of(weights)
+            for block in layer.blocks:
+                target = block.target(states)
+                with block.crossbar.during("program"):
+                    report = program(
+                        block.crossbar, target, block.calibration, self._read, self._pulse, monitor,
+                        f"program tile {block.crossbar.tile}",
+                    )  # fmt: skip
+                if report.stopped:
+                    raise StoppedError("stopped while the network was written; the chip holds a part of it")
+                failed += len(report.failed)
+                cells += int((target >= 0).sum())
         return TransferReport(failed, cells, self._gains)
 
     def find_gains(self, features: Floats) -> tuple[float, ...]:
@@ -215,11 +217,7 @@ class TransferredNetwork:
 
     def _product(self, number: int, signal: Floats) -> Floats:
         layer = self.layers[number]
-        with layer.crossbar.during("infer"):
+        with ExitStack() as stack:
+            for block in layer.blocks:
+                stack.enter_context(block.crossbar.during("infer"))
             return layer.forward(signal)
-
-    @staticmethod
-    def _resume(layer: PairLayer, found: Calibration) -> None:
-        """One weight is, nominally, the mean of G_P - G_AP as mapped cell by cell."""
-        step = found.levels.conductance_step
-        layer.resume(found, (step, step))

@@ -20,7 +20,6 @@ from mtjloop.protocols.transfer import (
     ForeignNetwork,
     TransferredNetwork,
     ideal_product,
-    pair_states,
     scores,
 )
 
@@ -101,10 +100,10 @@ def test_a_forward_pass_by_hand() -> None:
     np.testing.assert_allclose(scores(network, (2.0, 0.5), x, ideal_product(network))[0], wanted)
 
 
-def test_states_of_pairs() -> None:
-    assert pair_states(np.array([[1, -1, 0]], dtype=np.int8), 2).tolist() == [
-        [1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0]
-    ]
+def test_a_weight_of_0_rests_with_both_sides_ap() -> None:
+    chip = _on(lambda rows, columns: IdealCrossbar(rows, columns), _network(None))
+    found = chip.layers[0].cells(chip.layers[0].maps())
+    assert found.tolist() == [[1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
 
 
 class Drooping(IdealCrossbar):
