@@ -189,7 +189,7 @@ def test_errors_are_one_clear_sentence(
 def test_data_of_the_user(place: Path) -> None:
     lines = ["a,b,kind"] + [f"{k % 7 + (k % 2) * 9},{k % 5},{'odd' if k % 2 else 'even'}" for k in range(80)]
     (place / "mine.csv").write_text("\n".join(lines), encoding="utf-8")
-    quick = QUICK.replace("source: iris", "source: mine.csv, label: kind")
+    quick = QUICK.replace("source: iris", "source: mine.csv, label: kind").replace("epochs: 4", "epochs: 12")
     (place / "mine.yaml").write_text(quick, encoding="utf-8")
     result = answer(mtjloop(place, "train", "bench.yaml", "mine.yaml", "--json"))
     assert result["classes"] == ["even", "odd"]
