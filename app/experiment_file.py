@@ -13,7 +13,7 @@ from ..drivers.yaml_file import Section, parse_yaml, read_text
 from ..protocols.data import BUILT_IN, Split, load_data, split_data
 from ..protocols.settings import PulseSettings, ReadSettings
 from ..protocols.training.placement import TileLimit
-from ..protocols.training.settings import CoincidenceSettings, FeedbackSettings, TrainingSettings
+from ..protocols.training.settings import EncodingSettings, FeedbackSettings, TrainingSettings
 
 _NotNegative = Annotated[float, Field(ge=0, strict=False)]
 _Positive = Annotated[float, Field(gt=0, strict=False)]
@@ -45,11 +45,12 @@ class NetworkSection(Section):
 
 
 class EncodingSection(Section):
-    """The `coincidence` encoding."""
+    """How wanted probabilities become pulses."""
 
-    kind: Literal["coincidence"] = "coincidence"
-    probability: Annotated[Fraction, Field(gt=0, lt=1)] = CoincidenceSettings.probability
-    slots: Annotated[int, Field(ge=1, le=1000)] = CoincidenceSettings.slots
+    kind: Literal["coincidence", "log-amplitude", "duration-amplitude"] = EncodingSettings.kind
+    probability: Annotated[Fraction, Field(gt=0, lt=1)] = EncodingSettings.probability
+    gating: Literal["none", "auto"] | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
+    slots: Annotated[int, Field(ge=1, le=1000)] = EncodingSettings.slots
 
 
 class FeedbackSection(Section):
@@ -64,18 +65,26 @@ class FeedbackSection(Section):
 class TrainingSection(Section):
     """How to train; the words are those of docs/training.md."""
 
-    schedule: Literal["momentum", "per-sample"] = TrainingSettings.schedule
+    schedule: Literal["momentum", "per-sample", "mini-batch"] = TrainingSettings.schedule
     epochs: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.epochs
     rate: _Positive = TrainingSettings.rate
     margin: _NotNegative = TrainingSettings.margin
     memory: Annotated[float, Field(ge=0, lt=1, strict=False)] = TrainingSettings.memory
-    period: Annotated[int, Field(ge=1)] = TrainingSettings.period
+    period: Literal["auto"] | Annotated[int, Field(ge=1)] = TrainingSettings.period
     rank: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.rank
     threshold: Annotated[float, Field(ge=0, lt=1, strict=False)] = TrainingSettings.threshold
     hidden_gain: _Positive = TrainingSettings.hidden_gain
     output_gain: _Positive = TrainingSettings.output_gain
     digital_rate: _NotNegative = TrainingSettings.digital_rate
+    rate_schedule: Literal["annealing", "constant", "cosine"] = TrainingSettings.rate_schedule
     annealing: _NotNegative = TrainingSettings.annealing
+    batch: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.batch
+    output: Literal["trained", "code"] = TrainingSettings.output
+    normalisers: bool = TrainingSettings.normalisers
+    digital_biases: bool = TrainingSettings.digital_biases
+    validation_fraction: Annotated[Fraction, Field(ge=0, lt=1)] = TrainingSettings.validation_fraction
+    patience: Annotated[int, Field(ge=0)] = TrainingSettings.patience
+    balance: bool = TrainingSettings.balance
     encoding: EncodingSection = EncodingSection()
     pocket: bool = TrainingSettings.pocket
     audit_every: Annotated[int, Field(ge=0)] = TrainingSettings.audit_every
@@ -130,7 +139,7 @@ class ExperimentDescription:
             devices=network.devices,
             weights=network.weights,
             tile=tile,
-            encoding=CoincidenceSettings(encoding.probability, encoding.slots),
+            encoding=EncodingSettings(**dict(encoding)),
             feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),
             **values,
         )

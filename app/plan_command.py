@@ -96,7 +96,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
             }
             for number, ((inputs, outputs), places, one) in enumerate(zip(sizes, placed, costs, strict=True))
         ],
-        **_durations(costs, len(split.train_x), settings),
+        **_durations(costs, sizes, len(split.train_x), settings),
         "sizes": _against_size(bench, read, pulse, settings, seed),
     }
 
@@ -127,22 +127,26 @@ def _rehearsed(
 
 
 def _durations(
-    costs: Sequence[Costs], samples: int, settings: TrainingSettings
+    costs: Sequence[Costs], sizes: Sequence[tuple[int, int]], samples: int, settings: TrainingSettings
 ) -> dict[str, dict[str, float]]:
     """Bench time of one epoch (a pass over the training part and what closes it) and of all.
 
     At least: no sample violates the margin, so nothing is pulsed. At most: every sample does, and every
     update has all its sign phases. Digital parts trained alone take as many passes again, without pulses.
     """
-    forward, backward, update, mapping = (
-        sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "update", "map")
+    forward, backward, mapping = (
+        sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "map")
     )
-    factors = samples if settings.schedule == "per-sample" else samples / settings.period * settings.rank
-    audits = factors / settings.audit_every if settings.audit_every else 0.0
+    updating = auditing = 0.0
+    for cost, (inputs, _) in list(zip(costs, sizes, strict=True))[: settings.trained_layers]:
+        factors = _most_factors(samples, inputs, settings)
+        audits = factors / settings.audit_every if settings.audit_every else 0.0
+        updating += factors * cost["update"].seconds
+        auditing += 2 * audits * cost["map"].seconds
     closing = samples * forward + (mapping if settings.pocket else 0.0)
     reading, teaching = samples * forward, samples * backward
     least = reading + closing
-    most = reading + teaching + factors * update + 2 * audits * mapping + closing
+    most = reading + teaching + updating + auditing + closing
     alone = settings.epochs if settings.digital_alone else 0
     return {
         "epoch": {"at_least_s": least, "at_most_s": most},
@@ -152,6 +156,16 @@ def _durations(
             "at_most_s": settings.epochs * most + alone * (reading + teaching),
         },
     }
+
+
+def _most_factors(samples: int, inputs: int, settings: TrainingSettings) -> float:
+    """Rank-1 updates of one layer in an epoch in which every sample violates the margin."""
+    if settings.schedule == "per-sample":
+        return samples
+    if settings.schedule == "mini-batch":
+        return samples / settings.batch * inputs
+    period = 1 if settings.period == "auto" else settings.period
+    return samples / period * settings.rank
 
 
 def _against_size(

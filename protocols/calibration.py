@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..drivers.contract import Crossbar, Floats
-from ..errors import ProtocolError, StoppedError
-from .journal import Monitor, States
+from ..errors import ProtocolError
+from .few_lines import FewLines, pulse_all
+from .journal import Monitor
 from .mapping import (
     CellLevels,
     Resistances,
@@ -15,19 +16,42 @@ from .mapping import (
     levels_from_maps,
     read_resistances,
 )
-from .selection import TO_AP, TO_P, row_pulse, select_pulse
+from .selection import TO_AP, TO_P
 from .settings import PulseSettings, ReadSettings
-from .switching_curve import SwitchingCurve, fit_curve
+from .switching_curve import SwitchingCurve, WidthCurve, fit_curve, log_hazard
+
+__all__ = [
+    "DEFAULT_PROBABILITY",
+    "Calibration",
+    "CurveNeeds",
+    "calibrate",
+    "find_levels",
+    "pulse_all",
+]
 
 _STEP = 1.05
 DEFAULT_PROBABILITY = 0.5
 """Where the curve is refined when no training asks for another probability."""
 _CEILING = 1.08
+_HALVINGS = 4
+"""Of the pulse width, down to which the hazard is measured."""
+_MOST_CHANGE = 2.0
+"""Factor by which a measured slope may differ from that of the ramp."""
 _PATIENCE = 4
 """Steps without gain after which cells that do not follow count as stuck."""
-_LINES_ACTIVE = 0.4
-"""Share of rows and of columns selected together while the curve is refined; training selects fewer lines
-than all, and the drop along the wires depends on how many."""
+
+
+@dataclass(frozen=True)
+class CurveNeeds:
+    """What an encoding must know beside the amplitude of one probability.
+
+    Attributes:
+        low: also measure at this smaller probability, and take the slope between the two; None does not.
+        widths: measure the hazard against the pulse width too.
+    """
+
+    low: float | None = None
+    widths: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,12 +63,16 @@ class Calibration:
         to_p: switching curve of AP -> P.
         to_ap: switching curve of P -> AP.
         strong: amplitude that switched every working cell, V.
+        widths_to_p: hazard of AP -> P against pulse width; None if it was not measured.
+        widths_to_ap: the same of P -> AP.
     """
 
     levels: CellLevels
     to_p: SwitchingCurve
     to_ap: SwitchingCurve
     strong: float
+    widths_to_p: WidthCurve | None = None
+    widths_to_ap: WidthCurve | None = None
 
     def amplitude(self, polarity: int, probability: float, pulse: PulseSettings) -> float:
         """Amplitude in V at which a cell switches with this mean probability.
@@ -66,6 +94,17 @@ class Calibration:
         """The curve of a polarity."""
         return self.to_p if polarity == TO_P else self.to_ap
 
+    def widths(self, polarity: int) -> WidthCurve:
+        """Hazard against pulse width of a polarity.
+
+        Raises:
+            ProtocolError: it was not measured.
+        """
+        found = self.widths_to_p if polarity == TO_P else self.widths_to_ap
+        if found is None:
+            raise ProtocolError("switching was not measured against the pulse width; calibrate the tile anew")
+        return found
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -83,6 +122,7 @@ def calibrate(
     rng: np.random.Generator,
     monitor: Monitor,
     task: str = "calibrate",
+    needs: CurveNeeds | None = None,
 ) -> Calibration:
     """Ramp the amplitude from below until every cell has switched both ways, then refine near `probability`.
 
@@ -96,6 +136,7 @@ def calibrate(
         rng: chooses the lines of the refining pulses.
         monitor: shows progress.
         task: name shown with the progress.
+        needs: what else is measured.
 
     Raises:
         ConfigurationError: the bench cannot bias unselected lines as asked; nothing was sent.
@@ -108,13 +149,20 @@ def calibrate(
     to_ap = _curve(steps, levels, [(s.start, s.after_reset, 1) for s in steps])
     to_p = _curve(steps, levels, [(s.after_reset, s.after_set, 0) for s in steps])
     strong = min(enough.amplitude * _CEILING, pulse.search_to)
-    rough = Calibration(levels, to_p, to_ap, strong)
-    return Calibration(
-        levels,
-        _refine(crossbar, read, pulse, rough, TO_P, probability, rng, monitor),
-        _refine(crossbar, read, pulse, rough, TO_AP, probability, rng, monitor),
-        strong,
-    )
+    needs = CurveNeeds() if needs is None else needs
+    few = FewLines(crossbar, read, pulse, levels, strong, rng, monitor)
+    curves = {TO_P: to_p, TO_AP: to_ap}
+    widths: dict[int, WidthCurve | None] = {TO_P: None, TO_AP: None}
+    for polarity, rough in curves.items():
+        few.forget()
+        fine = _refined(few, pulse, strong, rough, polarity, probability)
+        if needs.low is not None:
+            fine = _sloped(few, pulse, strong, fine, polarity, (needs.low, probability))
+        curves[polarity] = fine
+        if needs.widths:
+            shortest = crossbar.capabilities.minimum_width
+            widths[polarity] = _against_width(few, pulse, strong, fine, polarity, probability, shortest)
+    return Calibration(levels, curves[TO_P], curves[TO_AP], strong, widths[TO_P], widths[TO_AP])
 
 
 def find_levels(
@@ -130,21 +178,6 @@ def find_levels(
     """
     _, enough = _ramp(crossbar, read, pulse, monitor, task)
     return levels_from_maps(enough.after_set, enough.after_reset)
-
-
-def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:
-    """Pulse every cell once, row by row; only the cells of that row see a voltage.
-
-    Raises:
-        StoppedError: the monitor asked to stop.
-    """
-    rows, columns = crossbar.capabilities.shape
-    gated = crossbar.capabilities.gate_lines
-    every = np.ones(columns, dtype=np.bool_)
-    for row in range(rows):
-        if monitor.should_stop():
-            raise StoppedError("stopped while the cells were calibrated; their states are undefined")
-        crossbar.apply(row_pulse(row, every, polarity, amplitude, width, "half", rows, gated))
 
 
 def _ramp(
@@ -202,53 +235,57 @@ def _curve(
     return fit_curve(amplitudes, np.array(switched, dtype=np.float64), np.array(cells, dtype=np.float64))
 
 
-def _refine(
-    crossbar: Crossbar,
-    read: ReadSettings,
-    pulse: PulseSettings,
-    rough: Calibration,
-    polarity: int,
-    probability: float,
-    rng: np.random.Generator,
-    monitor: Monitor,
+def _refined(
+    few: FewLines, pulse: PulseSettings, strong: float, curve: SwitchingCurve, polarity: int, p: float
 ) -> SwitchingCurve:
-    """Shift a curve to what pulses on few lines do near the probability that training asks for."""
-    curve, levels = rough.curve(polarity), rough.levels
-    rows, columns = crossbar.capabilities.shape
-    wanted = 40.0 / probability / (1.0 - probability)
-    start = 0 if polarity == TO_P else 1
-
-    def states_now() -> States:
-        return classify(read_resistances(crossbar, read).ohm, levels.threshold)
-
+    """Shift a curve to what pulses on few lines do near a probability."""
     for _ in range(2):
-        amplitude = min(max(curve.amplitude(probability), pulse.search_from), rough.strong)
-        switched = cells = 0
-        state: States | None = None
-        for _ in range(200):
-            if monitor.should_stop():
-                raise StoppedError("stopped while the cells were calibrated; their states are undefined")
-            if state is None or np.mean(state[levels.stuck < 0] == start) < 0.7:
-                pulse_all(crossbar, -polarity, rough.strong, pulse.width, monitor)
-                state = states_now()
-            some_rows = rng.random(rows) < max(_LINES_ACTIVE, 1.0 / rows)
-            some_columns = rng.random(columns) < max(_LINES_ACTIVE, 1.0 / columns)
-            if not some_rows.any() or not some_columns.any():
-                continue
-            crossbar.apply(
-                select_pulse(
-                    some_rows, some_columns, polarity, amplitude, pulse.width, pulse.unselected,
-                    gated=crossbar.capabilities.gate_lines,
-                )
-            )  # fmt: skip
-            after = states_now()
-            tested = (levels.stuck < 0) & np.outer(some_rows, some_columns) & (state == start)
-            cells += int(tested.sum())
-            switched += int((tested & (after == 1 - start)).sum())
-            state = after
-            if cells >= wanted:
-                break
-        if cells == 0:
-            raise ProtocolError("no cell could be brought to its start state while switching was calibrated")
-        curve = curve.shifted(amplitude, switched, cells)
+        amplitude = min(max(curve.amplitude(p), pulse.search_from), strong)
+        curve = curve.shifted(amplitude, *few.measure(polarity, amplitude, pulse.width, _cells_for(p)))
     return curve
+
+
+def _sloped(
+    few: FewLines,
+    pulse: PulseSettings,
+    strong: float,
+    curve: SwitchingCurve,
+    polarity: int,
+    between: tuple[float, float],
+) -> SwitchingCurve:
+    """The curve with the slope between two probabilities, the upper of which it goes through."""
+    low, high = between
+    lower = _refined(few, pulse, strong, curve, polarity, low)
+    upper, below = curve.amplitude(high), lower.amplitude(low)
+    if not upper > below:
+        return curve
+    slope = (log_hazard(high) - log_hazard(low)) / (upper - below)
+    slope = min(max(slope, curve.slope / _MOST_CHANGE), curve.slope * _MOST_CHANGE)
+    return SwitchingCurve(log_hazard(high) - slope * upper, slope, curve.trials + lower.trials)
+
+
+def _against_width(
+    few: FewLines,
+    pulse: PulseSettings,
+    strong: float,
+    curve: SwitchingCurve,
+    polarity: int,
+    p: float,
+    shortest: float,
+) -> WidthCurve:
+    """Hazard at shorter and shorter pulses of the amplitude that switches with this probability."""
+    amplitude = min(max(curve.amplitude(p), pulse.search_from), strong)
+    widths = [pulse.width * 0.5**k for k in range(_HALVINGS + 1)]
+    widths = [width for width in widths if width >= shortest] or [pulse.width]
+    hazards = [log_hazard(p)]
+    for width in widths[1:]:
+        switched, cells = few.measure(
+            polarity, amplitude, width, _cells_for(max(p * width / pulse.width, 0.01))
+        )
+        hazards.append(log_hazard((switched + 0.5) / (cells + 1.0)))
+    return WidthCurve.of(np.array(widths), np.array(hazards))
+
+
+def _cells_for(probability: float) -> float:
+    """Cells to test for a logarithm of the hazard good to about 15 %."""
+    return 40.0 / probability / (1.0 - probability)

@@ -71,6 +71,47 @@ class Split:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some samples, scaled, and their classes: (samples, features) and (samples,)."""
+
+    features: Floats
+    labels: Labels
+
+
+def hold_back(split: Split, fraction: float, seed: int) -> tuple[Split, Part | None]:
+    """Take a validation part, stratified by class, out of the training part; the scaling stays.
+
+    Args:
+        split: of a data set.
+        fraction: of the training part; 0 holds nothing back.
+        seed: chooses the samples.
+
+    Returns:
+        The split with what is left to train on, and the validation part, None for a fraction of 0.
+
+    Raises:
+        DataError: too few samples of a class for that.
+    """
+    if fraction <= 0.0:
+        return split, None
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, held = train_test_split(
+            np.arange(len(split.train_y)),
+            test_size=fraction,
+            random_state=seed % 2**32,
+            stratify=split.train_y,
+        )
+    except ValueError as error:
+        raise DataError(
+            f"data {split.name}: no validation part of {fraction:.0%} can be taken ({error})"
+        ) from None
+    part = Part(split.train_x[held], split.train_y[held])
+    return replace(split, train_x=split.train_x[kept], train_y=split.train_y[kept]), part
+
+
 def load_data(source: str | Path, label: str | None = None) -> DataSet:
     """Load a built-in data set by name, or a user's `.csv` or `.npz` file.
 

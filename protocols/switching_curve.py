@@ -1,10 +1,12 @@
 """How the mean switching probability of an array follows the amplitude, measured on that very array."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 
+from ..compiled import kernel
 from ..drivers.contract import Floats
 from ..errors import ProtocolError
 
@@ -38,6 +40,59 @@ class SwitchingCurve:
         p = (switched + 0.5) / (cells + 1.0)
         measured = np.log(-np.log1p(-p))
         return SwitchingCurve(float(measured - self.slope * amplitude), self.slope, self.trials + cells)
+
+
+@dataclass(frozen=True)
+class WidthCurve:
+    """How the hazard of switching, h = -ln(1 - P), falls with the pulse width at one amplitude.
+
+    Attributes:
+        log_shares: ln of the hazard over that of the full width, (points,), rising to 0.
+        log_widths: ln of the width in s, (points,), rising to that of the full width.
+    """
+
+    log_shares: Floats
+    log_widths: Floats
+
+    @classmethod
+    def of(cls, widths: Floats, log_hazards: Floats) -> "WidthCurve":
+        """From measured points.
+
+        Args:
+            widths: falling from the full width, (points,), s.
+            log_hazards: ln of the hazard at each, (points,); made to fall with the width.
+        """
+        shares = np.minimum.accumulate(log_hazards - log_hazards[0] - 1e-3 * np.arange(len(widths)))
+        return cls(shares[::-1].copy(), np.log(widths)[::-1].copy())
+
+    def width(self, share: float) -> float:
+        """Pulse width in s at which the hazard is this share of that of the full width, in (0, 1]."""
+        return width_at(math.log(share), self.log_shares, self.log_widths)
+
+
+@kernel
+def width_at(log_share: float, log_shares: Floats, log_widths: Floats) -> float:
+    """Pulse width in s for a share of the hazard: straight lines between points of a `WidthCurve`.
+
+    Below the shortest measured width the hazard is taken to be proportional to the width.
+
+    Args:
+        log_share: ln of the share, <= 0.
+        log_shares: of the curve, rising, (points,).
+        log_widths: of the curve, (points,).
+    """
+    if log_share <= log_shares[0]:
+        return math.exp(log_widths[0] + log_share - log_shares[0])
+    for k in range(1, log_shares.size):
+        if log_share <= log_shares[k]:
+            part = (log_share - log_shares[k - 1]) / (log_shares[k] - log_shares[k - 1])
+            return math.exp(log_widths[k - 1] + part * (log_widths[k] - log_widths[k - 1]))
+    return math.exp(log_widths[-1])
+
+
+def log_hazard(probability: float) -> float:
+    """ln(-ln(1 - P)) of a switching probability in (0, 1)."""
+    return math.log(-math.log1p(-probability))
 
 
 def fit_curve(amplitudes: Floats, switched: Floats, cells: Floats) -> SwitchingCurve:

@@ -79,15 +79,20 @@ class Audit:
             self._resting[index] += resting.sum()
             self._unasked[index] += (resting & flipped).sum()
 
+    def by_polarity(self, polarity: int) -> Tally:
+        """Sums over the bins of a polarity; cells at rest are those that could switch in it."""
+        index = _POLARITIES.index(polarity)
+        return Tally(
+            float(self._requested[index].sum()),
+            int(self._cells[index].sum()),
+            int(self._switched[index].sum()),
+            int(self._unasked[index].sum()),
+            int(self._resting[index].sum()),
+        )
+
     def total(self) -> Tally:
         """Sums over polarities and bins."""
-        return Tally(
-            float(self._requested.sum()),
-            int(self._cells.sum()),
-            int(self._switched.sum()),
-            int(self._unasked.sum()),
-            int(self._resting.sum()),
-        )
+        return sum((self.by_polarity(polarity) for polarity in _POLARITIES), Tally())
 
     def write(self, journal: Journal, tile: int, layer: int, epoch: int) -> None:
         """Record every bin that holds cells, and cells that were asked to stay as requested 0.

@@ -18,7 +18,7 @@ from ...drivers.contract import Floats
 from ..selection import TO_AP, TO_P, Flags
 from .controller_draws import Draws
 from .rule import Factor
-from .settings import CoincidenceSettings
+from .settings import EncodingSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Firing:
     clipped: bool
 
 
-def firing(factor: Factor, settings: CoincidenceSettings) -> Firing | None:
+def firing(factor: Factor, settings: EncodingSettings) -> Firing | None:
     """Firing probabilities that realise a factor; None if it asks for nothing."""
     rows, columns = np.empty_like(factor.rows), np.empty_like(factor.columns)
     share = fire_lines(
@@ -97,11 +97,11 @@ def fire_lines(
     return float(share)
 
 
-def fired(chances: Firing, draws: Draws, slot: int) -> tuple[Flags, Flags]:
+def fired(row_chances: Floats, column_chances: Floats, draws: Draws, slot: int) -> tuple[Flags, Flags]:
     """Which rows and which columns fire in a slot, by number since training began."""
-    rows, columns = np.empty(chances.rows.size, np.bool_), np.empty(chances.columns.size, np.bool_)
-    fire(chances.rows, draws.key, draws.stream, slot, rows)
-    fire(chances.columns, draws.key, draws.stream + 1, slot, columns)
+    rows, columns = np.empty(row_chances.size, np.bool_), np.empty(column_chances.size, np.bool_)
+    fire(row_chances, draws.key, draws.stream, slot, rows)
+    fire(column_chances, draws.key, draws.stream + 1, slot, columns)
     return rows, columns
 
 

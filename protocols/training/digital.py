@@ -43,9 +43,16 @@ def fresh_digital(hidden: tuple[int, ...], classes: int) -> Digital:
     )
 
 
-def started(part: HiddenDigital, pre: Floats) -> HiddenDigital:
-    """Start the normaliser from the pre-activations of a few samples, (samples, units)."""
-    return replace(part, mean_square=(pre**2).mean(axis=0) + _LEAST_MEAN_SQUARE)
+def started(part: HiddenDigital, pre: Floats, each: bool = True) -> HiddenDigital:
+    """Start the normaliser from the pre-activations of a few samples, (samples, units).
+
+    Args:
+        part: to be started.
+        pre: see above.
+        each: a scale for each unit; else one for all of them.
+    """
+    found = (pre**2).mean(axis=0) + _LEAST_MEAN_SQUARE
+    return replace(part, mean_square=found if each else np.full_like(found, found.mean()))
 
 
 def followed(part: HiddenDigital, pre: Floats, activation: Floats) -> HiddenDigital:
@@ -55,9 +62,47 @@ def followed(part: HiddenDigital, pre: Floats, activation: Floats) -> HiddenDigi
     return HiddenDigital(mean_square, part.bias, centre)
 
 
-def with_bias(part: HiddenDigital, change: Floats) -> HiddenDigital:
-    """The part with its bias changed."""
-    return HiddenDigital(part.mean_square, part.bias + change, part.centre)
+def with_bias(part: HiddenDigital, error: Floats, rate: float) -> HiddenDigital:
+    """The part with its bias moved along an error, (units,)."""
+    bias = part.bias.copy()
+    move(bias, error, rate)
+    return HiddenDigital(part.mean_square, bias, part.centre)
+
+
+@kernel
+def move(bias: Floats, error: Floats, rate: float) -> None:
+    """Move biases along errors, in place; both (units,)."""
+    for k in range(bias.size):
+        bias[k] += rate * error[k]
+
+
+@kernel
+def scores_of(sums: Floats, gain: float, bias: Floats, scores: Floats) -> None:
+    """Scores from what the last layer gives: z = gain a + c.
+
+    Args:
+        sums: a, (samples, classes).
+        gain: scale of the outputs.
+        bias: c, (classes,).
+        scores: returned, (samples, classes).
+    """
+    for sample in range(sums.shape[0]):
+        for k in range(sums.shape[1]):
+            scores[sample, k] = gain * sums[sample, k] + bias[k]
+
+
+@kernel
+def before_units(error: Floats, gain: float, mean_square: Floats, driven: Floats) -> None:
+    """Errors before the normalisers of a hidden layer, as the layer under it sees them: d g1/s; (units,)."""
+    for k in range(error.size):
+        driven[k] = error[k] * (gain / math.sqrt(mean_square[k]))
+
+
+@kernel
+def through_units(returned: Floats, hidden: Floats, error: Floats) -> None:
+    """Errors of hidden units, from a transposed read and their activations: (W d)(1 - h^2); all (units,)."""
+    for k in range(returned.size):
+        error[k] = returned[k] * (1.0 - hidden[k] * hidden[k])
 
 
 @kernel

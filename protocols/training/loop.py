@@ -1,5 +1,6 @@
 """Training in situ: samples and errors through the chip, pulses to all cells in parallel."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
-from ..data import Split
+from ...errors import ConfigurationError
+from ..data import Split, hold_back
 from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
 from ..settings import PulseSettings, ReadSettings
 from .controller_draws import layer_draws
 from .digital import fresh_digital
+from .epoch_record import Epoch, record_epoch
 from .feedback import Feedback
 from .layer import CrossbarLayer
 from .network import CrossbarNetwork, judge_scores
@@ -28,6 +31,10 @@ from .update import Updater
 __all__ = ["TrainedNetwork", "Trainer", "TrainingResult"]
 
 _STATISTICS_SAMPLES = 100
+_SUITING_EPOCHS = 3
+"""First epochs after which an automatic period may change."""
+_PEAK_SHARE = 0.2
+"""Mean peak of pulses that an automatic period aims at, as a share of p0; some ask for much more."""
 _LIKELIHOOD_WEIGHT = 0.01
 """Weight of the mean log likelihood beside the accuracy when the pocket chooses a state."""
 
@@ -87,6 +94,12 @@ class Trainer:
         journal: Journal | None,
         monitor: Monitor,
     ) -> None:
+        if settings.output == "code" and not settings.hidden:
+            raise ConfigurationError(
+                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
+                "is empty; write trained or give hidden units"
+            )
+        split, self._validation = hold_back(split, settings.validation_fraction, seed)
         self._split, self._settings, self.seed = split, settings, seed
         self._read, self._pulse = read, pulse
         self._journal, self._monitor = journal, monitor
@@ -105,6 +118,7 @@ class Trainer:
         self._updaters: list[Updater] = []
         self._rules: list[Rule] = []
         self._pocket: Pocketed | None = None
+        self._best = (-math.inf, -1)
 
     def run(self) -> TrainingResult:
         """Calibrate, train, restore the best state, test.
@@ -114,8 +128,7 @@ class Trainer:
             SafetyError: the guard stopped an operation.
         """
         prepare(
-            self.network, self._read, self._pulse, self._settings.encoding.probability, self._rng,
-            self._journal, self._monitor,
+            self.network, self._read, self._pulse, self._settings, self._rng, self._journal, self._monitor
         )  # fmt: skip
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
@@ -124,7 +137,7 @@ class Trainer:
         began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
-            if self._monitor.should_stop():
+            if self._monitor.should_stop() or self._gave_up(epoch):
                 break
         epochs = samples // len(self._split.train_x)
         wall_time = time.perf_counter() - began
@@ -142,16 +155,21 @@ class Trainer:
         settings, classes = self._settings, len(self._split.classes)
         self.network.digital = fresh_digital(settings.hidden, classes)
         with self._during("statistics", None):
-            self.network.start_statistics(self._split.train_x[:_STATISTICS_SAMPLES])
+            some = self._split.train_x[:_STATISTICS_SAMPLES]
+            self.network.start_statistics(some, settings.normalisers)
+        trained = self.network.layers[: settings.trained_layers]
         self._updaters = [
             Updater(
-                layer, settings.encoding, self._pulse, settings.audit_every, layer_draws(self.seed, number)
+                layer,
+                settings.encoding,
+                self._pulse,
+                settings.audit_every,
+                layer_draws(self.seed, number),
+                settings.balance,
             )
-            for number, layer in enumerate(self.network.layers)
+            for number, layer in enumerate(trained)
         ]
-        self._rules = [
-            make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in self.network.layers
-        ]
+        self._rules = [make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in trained]
 
     def _follow_drift(self) -> None:
         """Let the select voltage of every layer follow its reference cells, if asked to."""
@@ -166,7 +184,7 @@ class Trainer:
     def _epoch(self, epoch: int) -> int:
         """One pass over the training part; returns the samples done."""
         settings, split = self._settings, self._split
-        fall = (1.0 - epoch / settings.epochs) ** settings.annealing
+        fall = settings.rate_share(epoch)
         for updater in self._updaters:
             updater.begin_epoch()
         violators = done = 0
@@ -191,62 +209,66 @@ class Trainer:
         """Show one sample; returns whether it violated the margin and so changed something."""
         settings, network = self._settings, self.network
         seen = network.forward(features)
-        network.follow(seen)
+        if settings.normalisers:
+            network.follow(seen)
         error = np.empty(len(seen.scores))
         if judge_scores(seen.scores, label, error) > settings.margin:
             return False
         errors = network.backward(seen, error)
-        if settings.digital_rate > 0.0:
+        if settings.digital_biases and settings.digital_rate > 0.0:
             network.learn_biases(errors, settings.digital_rate * fall)
         if pulse:
+            # An output layer that is a code has neither rule nor updater.
             for rule, updater, signal, wanted in zip(
-                self._rules, self._updaters, seen.signals, errors, strict=True
+                self._rules, self._updaters, seen.signals, errors, strict=False
             ):
                 for factor in rule.observe(signal, wanted, settings.rate * fall):
                     updater.update(factor, epoch)
         return True
 
     def _close_epoch(self, epoch: int, samples: int, violators: int) -> Score:
-        """Measure, record, and pocket the state if it is the best so far on the training part."""
+        """Measure, record, correct, and pocket the state if it is the best so far.
+
+        Returns:
+            The score by which states are compared: of the validation part, or without one of the training
+            part.
+        """
+        settings, held = self._settings, self._validation
         with self._during("monitor", epoch):
-            score = evaluate(self.network, self._split.train_x, self._split.train_y)
+            train = evaluate(self.network, self._split.train_x, self._split.train_y)
+            score = train if held is None else evaluate(self.network, held.features, held.labels)
         value = score.accuracy + _LIKELIHOOD_WEIGHT * score.log_likelihood
-        if self._settings.pocket and (self._pocket is None or value > self._pocket.value):
-            with self._during("pocket", epoch):
-                self._pocket = take(self.network, value, epoch)
+        if value > self._best[0]:
+            self._best = value, epoch
+            if settings.pocket:
+                with self._during("pocket", epoch):
+                    self._pocket = take(self.network, value, epoch)
+        for updater in self._updaters:
+            updater.close_epoch()
         if self._journal is not None:
-            self._record_epoch(self._journal, epoch, samples, violators, score)
+            done = Epoch(epoch, samples, violators, train, None if held is None else score)
+            record_epoch(self._journal, done, self._updaters, self._rules, self.crossbars)
+        if epoch < _SUITING_EPOCHS:
+            self._suit(settings.rate_share(epoch))
         return score
 
-    def _record_epoch(self, journal: Journal, epoch: int, samples: int, violators: int, score: Score) -> None:
-        counts = [updater.counts for updater in self._updaters]
-        tallies = [updater.audited() for updater in self._updaters]
-        updates = sum(one.updates for one in counts)
-        resting = sum(one.resting for one in tallies)
-        journal.record_metrics(
-            epoch,
-            {
-                "train_accuracy": score.accuracy,
-                "train_log_likelihood": score.log_likelihood,
-                "violators": violators / max(samples, 1),
-                "pulses": float(sum(one.pulses for one in counts)),
-                "clipped_share": sum(one.clipped for one in counts) / max(updates, 1),
-                "audited_requested_flips": sum(one.requested for one in tallies),
-                "audited_flips": float(sum(one.switched for one in tallies)),
-                "audited_disturb": sum(one.unasked for one in tallies) / max(resting, 1),
-                "energy": sum(crossbar.totals.energy for crossbar in self.crossbars),
-                "bench_time": sum(crossbar.totals.elapsed for crossbar in self.crossbars),
-            },
-        )
-        for number, updater in enumerate(self._updaters):
-            for one in updater.blocks:
-                tile = one.block.crossbar.tile
-                if one.feedback is not None:
-                    drift = one.feedback.drift
-                    journal.record_metrics(
-                        epoch, {f"drift_to_p_{tile}": drift[1], f"drift_to_ap_{tile}": drift[-1]}
-                    )
-                one.audit.write(journal, tile, number, epoch)
+    def _suit(self, share: float) -> None:
+        """Let rules that may choose their period bring the peak of a pulse near p0."""
+        for rule, updater in zip(self._rules, self._updaters, strict=True):
+            if updater.counts.updates:
+                peak = updater.counts.peaks / updater.counts.updates / share
+                rule.suit(peak, _PEAK_SHARE * self._settings.encoding.probability)
+
+    def _gave_up(self, epoch: int) -> bool:
+        """Whether too many epochs passed without a better state."""
+        patience = self._settings.patience
+        if not 0 < patience <= epoch - self._best[1]:
+            return False
+        if self._journal is not None:
+            self._journal.message(
+                "info", f"stopped after epoch {epoch + 1}: no better state for {patience} epochs (patience)"
+            )
+        return True
 
     def _train_digital_alone(self) -> float | None:
         """What the digital parts reach on random weights, with no pulse sent; None if asked to stop.
@@ -258,7 +280,7 @@ class Trainer:
         order = np.random.default_rng(np.random.SeedSequence([self.seed, 8]))
         for epoch in range(settings.epochs):
             self._monitor.progress("digital parts alone", epoch, settings.epochs)
-            fall = (1.0 - epoch / settings.epochs) ** settings.annealing
+            fall = settings.rate_share(epoch)
             with self._during("train", -1):
                 for sample in order.permutation(len(split.train_x)):
                     if self._monitor.should_stop():

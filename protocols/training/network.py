@@ -8,7 +8,18 @@ import numpy as np
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
-from .digital import Digital, HiddenDigital, activate, followed, started, with_bias
+from .digital import (
+    Digital,
+    HiddenDigital,
+    activate,
+    before_units,
+    followed,
+    move,
+    scores_of,
+    started,
+    through_units,
+    with_bias,
+)
 from .layer import CrossbarLayer
 
 
@@ -61,7 +72,15 @@ class CrossbarNetwork:
             pre.append(a)
             hidden.append(h)
             signals.append(signal)
-        scores = self._output_gain * self.layers[-1].forward(signal) + self.digital.output_bias
+        sums = self.layers[-1].forward(signal)
+        scores = np.empty_like(sums)
+        classes = len(self.digital.output_bias)
+        scores_of(
+            sums.reshape(-1, classes),
+            self._output_gain,
+            self.digital.output_bias,
+            scores.reshape(-1, classes),
+        )
         return Pass(tuple(signals), tuple(pre), tuple(hidden), scores)
 
     def backward(self, forward: Pass, error: Floats) -> tuple[Floats, ...]:
@@ -72,15 +91,27 @@ class CrossbarNetwork:
             error: (classes,), wanted direction of the scores.
         """
         errors = [error]
-        for layer, h in zip(self.layers[:0:-1], forward.hidden[::-1], strict=True):
-            errors.append(layer.backward(errors[-1]) * (1.0 - h**2))
+        for index in range(len(self.layers) - 1, 0, -1):
+            driven = errors[-1]
+            if index < len(self.digital.hidden):
+                driven = np.empty_like(errors[-1])
+                before_units(errors[-1], self._hidden_gain, self.digital.hidden[index].mean_square, driven)
+            hidden = forward.hidden[index - 1]
+            found = np.empty_like(hidden)
+            through_units(self.layers[index].backward(driven), hidden, found)
+            errors.append(found)
         return tuple(errors[::-1])
 
-    def start_statistics(self, features: Floats) -> None:
-        """Start the normalisers from a few samples (samples, features), layer by layer."""
+    def start_statistics(self, features: Floats, each: bool = True) -> None:
+        """Start the normalisers from a few samples (samples, features), layer by layer.
+
+        Args:
+            features: see above.
+            each: a scale for each unit; else one for all units of a layer.
+        """
         for index in range(len(self.digital.hidden)):
             pre = self.forward(features).pre[index]
-            self._set_hidden(index, started(self.digital.hidden[index], pre))
+            self._set_hidden(index, started(self.digital.hidden[index], pre, each))
 
     def follow(self, forward: Pass) -> None:
         """Let the running statistics follow one sample."""
@@ -90,8 +121,10 @@ class CrossbarNetwork:
     def learn_biases(self, errors: tuple[Floats, ...], rate: float) -> None:
         """Move the digital biases along the errors of one sample."""
         for index, error in enumerate(errors[:-1]):
-            self._set_hidden(index, with_bias(self.digital.hidden[index], 2.0 * rate * error))
-        self.digital = Digital(self.digital.hidden, self.digital.output_bias + rate * errors[-1])
+            self._set_hidden(index, with_bias(self.digital.hidden[index], error, 2.0 * rate))
+        bias = self.digital.output_bias.copy()
+        move(bias, errors[-1], rate)
+        self.digital = Digital(self.digital.hidden, bias)
 
     def _set_hidden(self, index: int, part: HiddenDigital) -> None:
         parts = list(self.digital.hidden)

@@ -4,12 +4,15 @@ import numpy as np
 
 from ...errors import StoppedError
 from ..calibration import Calibration, calibrate
-from ..journal import FinishingMonitor, Journal, Monitor
+from ..journal import FinishingMonitor, Journal, Monitor, States
 from ..programming import program
 from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
 from .block import Block
+from .encoding import check_encoding, needs_of
 from .network import CrossbarNetwork
+from .output_code import output_code, write_cells
+from .settings import TrainingSettings
 
 _LOSSY = 0.7
 """Share of the conductance of a weight below which a warning says that the wires take too much of a read."""
@@ -19,7 +22,7 @@ def prepare(
     network: CrossbarNetwork,
     read: ReadSettings,
     pulse: PulseSettings,
-    probability: float,
+    settings: TrainingSettings,
     rng: np.random.Generator,
     journal: Journal | None,
     monitor: Monitor,
@@ -30,7 +33,7 @@ def prepare(
         network: not calibrated yet.
         read: how to read.
         pulse: how to pulse.
-        probability: of a select pulse in training.
+        settings: encoding, and whether the output layer is a code.
         rng: draws lines and first states.
         journal: where to record; None records nothing.
         monitor: who watches.
@@ -39,18 +42,29 @@ def prepare(
         ProtocolError: the cells do not switch within the amplitudes allowed.
         StoppedError: the monitor asked to stop.
     """
-    for layer in network.layers:
+    probability, needs = settings.encoding.probability, needs_of(settings.encoding)
+    for block in (one for layer in network.layers for one in layer.blocks):
+        check_encoding(settings.encoding, block.crossbar.capabilities)
+    for number, layer in enumerate(network.layers):
+        code: States | None = None
+        if settings.output == "code" and number == len(network.layers) - 1:
+            code = layer.layout.cells_of(output_code(layer.inputs, layer.outputs, rng))
         for block in layer.blocks:
             tile = block.crossbar.tile
             with block.crossbar.during("calibrate"):
                 found = calibrate(
-                    block.crossbar, read, pulse, probability, rng, monitor, f"calibrate tile {tile}"
+                    block.crossbar, read, pulse, probability, rng, monitor, f"calibrate tile {tile}", needs
                 )
                 write_random(block, found, pulse, rng, monitor)
                 write_references(block, found, read, pulse, monitor)
+                failed = 0 if code is None else write_cells(block, code, found, read, pulse, monitor)
                 block.calibrate(found, rng)
             if journal is not None:
                 _tell(journal, block, found, probability)
+                if failed:
+                    journal.message(
+                        "warning", f"tile {tile}: {failed} cells of the output code did not follow"
+                    )
 
 
 def write_random(

@@ -14,6 +14,9 @@ from ...compiled import kernel
 from ...drivers.contract import Floats
 from .settings import TrainingSettings
 
+_LONGEST = 0.25
+"""Largest period, as a share of the window T / (1 - memory), that is chosen automatically."""
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -31,10 +34,20 @@ class Factor:
 
 
 class Rule(Protocol):
-    """Turns what a violating sample says into factors, now or later."""
+    """Turns what a violating sample says into factors, now or later.
+
+    Attributes:
+        period: violators between two updates.
+    """
+
+    period: int
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """Take input signals (inputs,) and errors (outputs,) of one sample; return the updates due."""
+        ...
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """Change the period so that the peak probability of a pulse, so far `peak`, comes near `wanted`."""
         ...
 
 
@@ -43,6 +56,7 @@ class PerSample:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
+        self.period = 1
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """The sample itself is the factor."""
@@ -50,6 +64,55 @@ class PerSample:
         drop(rows, self._threshold)
         drop(columns, self._threshold)
         return [Factor(rows, columns, rate)]
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """Every sample is pulsed at once, whatever it asks for."""
+
+
+class MiniBatch:
+    """The gradient of a batch of violators, summed as a matrix in the controller: a control.
+
+    It is programmed row by row, one factor a row, so the time of an update grows with the rows, and the
+    controller keeps as many numbers as the layer has weights.
+
+    Args:
+        inputs: rows of the layer.
+        outputs: columns of the layer.
+        batch: violators summed.
+        threshold: entries below this share of the largest of the matrix are dropped.
+    """
+
+    def __init__(self, inputs: int, outputs: int, batch: int, threshold: float) -> None:
+        self._gradient = np.zeros((inputs, outputs))
+        self._threshold = threshold
+        self.period = batch
+        self._count = 0
+
+    def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
+        """Add up; every `batch` calls return a factor for each row that asks for anything."""
+        add_outer(self._gradient, signal, error)
+        self._count += 1
+        if self._count % self.period:
+            return []
+        drop(self._gradient.reshape(-1), self._threshold)
+        rows = np.eye(len(self._gradient))
+        factors = [
+            Factor(rows[i], self._gradient[i].copy(), rate)
+            for i in np.flatnonzero(self._gradient.any(axis=1))
+        ]
+        self._gradient[:] = 0.0
+        return factors
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """The size of a batch is what was asked for."""
+
+
+@kernel
+def add_outer(matrix: Floats, rows: Floats, columns: Floats) -> None:
+    """Add the product of two vectors to a matrix, (rows, columns)."""
+    for i in range(rows.size):
+        for j in range(columns.size):
+            matrix[i, j] += rows[i] * columns[j]
 
 
 class RankOneMomentum:
@@ -69,7 +132,11 @@ class RankOneMomentum:
         self, inputs: int, outputs: int, settings: TrainingSettings, rng: np.random.Generator
     ) -> None:
         rank = min(settings.rank, inputs, outputs)
-        self._period, self._memory, self._threshold = settings.period, settings.memory, settings.threshold
+        self._memory, self._threshold = settings.memory, settings.threshold
+        self._auto = settings.period == "auto"
+        self.period = 1 if settings.period == "auto" else settings.period
+        self._window = self.period / (1.0 - settings.memory)
+        self._first = self.period
         self._u = rng.standard_normal((rank, inputs))
         self._v = rng.standard_normal((rank, outputs))
         make_orthonormal(self._u)
@@ -81,7 +148,8 @@ class RankOneMomentum:
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """Follow the directions; every `period` calls return one factor for each."""
         self._count += 1
-        due = self._count % self._period == 0
+        due = self._count % self.period == 0
+        rate = rate * self.period / self._first
         rows, columns = np.empty_like(self._u), np.empty_like(self._v)
         sizes = np.zeros(len(rows))
         follow_directions(
@@ -91,6 +159,14 @@ class RankOneMomentum:
         return [
             Factor(rows[k], columns[k], rate * size) for k, size in enumerate(sizes.tolist()) if size > 0.0
         ]
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """Take another period if it is free; window and mean update stay, so memory and rate follow it."""
+        if not self._auto or not peak > 0.0:
+            return
+        longest = max(1, int(self._window * _LONGEST))
+        self.period = min(max(1, round(self.period * wanted / peak)), longest)
+        self._memory = 1.0 - self.period / self._window
 
 
 @kernel
@@ -141,6 +217,8 @@ def make_rule(inputs: int, outputs: int, settings: TrainingSettings, rng: np.ran
     """The rule of the schedule for one layer."""
     if settings.schedule == "per-sample":
         return PerSample(settings.threshold)
+    if settings.schedule == "mini-batch":
+        return MiniBatch(inputs, outputs, settings.batch, settings.threshold)
     return RankOneMomentum(inputs, outputs, settings, rng)
 
 

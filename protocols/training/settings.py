@@ -1,25 +1,42 @@
 """Settings of training in situ."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from .placement import TileLimit
 from .weights import WeightKind, WeightLayout
 
-Schedule = Literal["momentum", "per-sample"]
+Schedule = Literal["momentum", "per-sample", "mini-batch"]
+"""Update rule, see `protocols.training.rule`; mini-batch, with a matrix in the controller, is a control."""
+RateSchedule = Literal["annealing", "constant", "cosine"]
+"""How rates fall: (1 - t)^power, not at all, or (1 + cos(pi t)) / 2, with t = epoch / epochs."""
+OutputLayer = Literal["trained", "code"]
+"""Whether the output layer is trained, or written once as a code, see `protocols.training.output_code`."""
+
+
+EncodingKind = Literal["coincidence", "log-amplitude", "duration-amplitude"]
+Gating = Literal["none", "auto"]
 
 
 @dataclass(frozen=True)
-class CoincidenceSettings:
-    """The `coincidence` encoding.
+class EncodingSettings:
+    """How wanted probabilities become pulses.
 
     Attributes:
-        probability: switching probability p0 of a cell that sees one full select pulse.
-        slots: chances K that rows and columns get to fire in one update, >= 1.
+        kind: see `protocols.training.encoding`.
+        probability: p0, switching probability of a cell at the peak of a pulse: of every selected cell of
+            `coincidence`; of the others with gating, of the cell with the largest signals.
+        slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1.
+        gating: share of the rows and of the columns that take part in an update, drawn anew for each, in
+            (0, 1]; the probability asked of the others rises accordingly. "auto" takes the share that brings
+            the peak to p0.
     """
 
+    kind: EncodingKind = "coincidence"
     probability: float = 0.5
     slots: int = 1
+    gating: Gating | float = "none"
 
 
 @dataclass(frozen=True)
@@ -49,18 +66,33 @@ class TrainingSettings:
         devices: cells in parallel on each side of a weight, m.
         weights: "pair" or "reference", see `protocols.training.weights`.
         tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
-        schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer) or "per-sample" (none).
+        schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer), "per-sample" (none) or
+            "mini-batch" (a matrix a layer, programmed row by row: a control).
         epochs: passes over the training part.
         rate: eta, wanted switching probability of a unit row signal times a unit column signal.
         margin: a sample whose score leads by more leaves the chip alone.
         memory: lambda, what momentum keeps from one update to the next.
-        period: T, violators between two updates of momentum.
+        period: T, violators between two updates of momentum; "auto" starts from 1 and takes, after each of
+        the
+            first epochs, the one that brings the peak probability of a pulse near p0, with memory and rate
+            changed so that window and mean update stay.
         rank: r, leading directions followed by momentum.
         threshold: entries of row and column signals below this share of the largest are dropped.
         hidden_gain: g1, slope of the hidden activation.
         output_gain: g2, scale of the outputs.
         digital_rate: learning rate of the digital biases; 0 switches them off.
-        annealing: rates fall as (1 - epoch/epochs)^annealing.
+        rate_schedule: how rates fall over the epochs.
+        annealing: power of the schedule "annealing".
+        batch: violators of a mini-batch.
+        output: whether the output layer is trained.
+        normalisers: let the scale and the centre of hidden units follow the samples; else the scale stays
+        what
+            the weights make it on average, one number a layer, and nothing is centred.
+        digital_biases: learn biases in the controller.
+        validation_fraction: share of the training part held back to choose the pocketed state and to stop by.
+        patience: epochs without a better state after which training ends; 0 for never.
+        balance: correct the amplitudes of the two polarities by what audits found, see
+            `protocols.training.balance`.
         encoding: how wanted probabilities become pulses.
         pocket: keep the best state on the training part and restore it at the end.
         audit_every: updates between two that are checked by maps before and after; 0 for none.
@@ -77,18 +109,40 @@ class TrainingSettings:
     rate: float = 0.003
     margin: float = 2.0
     memory: float = 0.97
-    period: int = 1
+    period: int | Literal["auto"] = 1
     rank: int = 1
     threshold: float = 0.3
     hidden_gain: float = 1.0
     output_gain: float = 1.5
     digital_rate: float = 0.01
+    rate_schedule: RateSchedule = "annealing"
     annealing: float = 1.0
-    encoding: CoincidenceSettings = field(default_factory=CoincidenceSettings)
+    batch: int = 32
+    output: OutputLayer = "trained"
+    normalisers: bool = True
+    digital_biases: bool = True
+    validation_fraction: float = 0.0
+    patience: int = 0
+    balance: bool = False
+    encoding: EncodingSettings = field(default_factory=EncodingSettings)
     pocket: bool = True
     audit_every: int = 20
     feedback: FeedbackSettings | None = None
     digital_alone: bool = False
+
+    def rate_share(self, epoch: int) -> float:
+        """Share of the rates that is left in an epoch."""
+        done = epoch / self.epochs
+        if self.rate_schedule == "constant":
+            return 1.0
+        if self.rate_schedule == "cosine":
+            return 0.5 * (1.0 + math.cos(math.pi * done))
+        return float((1.0 - done) ** self.annealing)
+
+    @property
+    def trained_layers(self) -> int:
+        """How many of the layers, from the first on, are trained."""
+        return len(self.hidden) + (self.output == "trained")
 
     @property
     def layout(self) -> WeightLayout:

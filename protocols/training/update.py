@@ -5,26 +5,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..mapping import ResistanceMap
-from ..selection import Flags
 from ..settings import PulseSettings
 from .audit import Audit, Tally
+from .balance import Balance
 from .block import Block
-from .coincidence import Phase, fired, firing, phases
 from .controller_draws import Draws
 from .device_trials import SelectCounts, record_selected
+from .encoding import BlockEncoder, peak_of, planned, slot_fires
 from .feedback import Feedback
 from .layer import CrossbarLayer
 from .rule import Factor
-from .settings import CoincidenceSettings
+from .settings import EncodingSettings
 
 
 @dataclass
 class UpdateCounts:
-    """What the updates of an epoch came to: updates asked, clipped by the encoding, pulses sent."""
+    """What the updates of an epoch came to: updates asked, clipped by the encoding, pulses sent, and the sum
+    of the largest probability that each update asked for."""
 
     updates: int = 0
     clipped: int = 0
     pulses: int = 0
+    peaks: float = 0.0
 
 
 class BlockUpdater:
@@ -32,19 +34,48 @@ class BlockUpdater:
 
     Attributes:
         block: see there.
-        amplitudes: select voltage by polarity, V.
-        feedback: corrects it for drift; None leaves it.
+        encoder: makes its pulses.
+        feedback: corrects amplitudes for drift; None leaves them.
+        balance: corrects them by what audits found; None leaves them.
         audit: of this epoch.
     """
 
-    def __init__(self, block: Block, encoding: CoincidenceSettings, pulse: PulseSettings) -> None:
+    def __init__(
+        self, block: Block, encoding: EncodingSettings, pulse: PulseSettings, balanced: bool
+    ) -> None:
         self.block = block
-        self.amplitudes = {
-            polarity: block.calibration.amplitude(polarity, encoding.probability, pulse)
-            for polarity in (1, -1)
-        }
+        self.encoder = BlockEncoder(block, encoding, pulse)
+        self._amplitudes = dict(self.encoder.calibrated)
+        self._most = pulse.search_to
         self.feedback: Feedback | None = None
+        self.balance = Balance() if balanced else None
         self.audit = Audit()
+
+    @property
+    def amplitudes(self) -> dict[int, float]:
+        """At which P is taken to be p0, by polarity, V."""
+        return self._amplitudes
+
+    def follow_drift(self, epoch: int) -> None:
+        """Take the amplitudes for the next update from the feedback, if there is one."""
+        if self.feedback is not None:
+            self._amplitudes = self._balanced(self.feedback.amplitudes(epoch))
+
+    def close_epoch(self) -> None:
+        """Correct the amplitudes by what the audits of the epoch found, if asked to."""
+        if self.balance is not None:
+            slopes = {polarity: self.block.calibration.curve(polarity).slope for polarity in (1, -1)}
+            self.balance.learn(self.audit, slopes, self.encoder.calibrated)
+            if self.feedback is None:
+                self._amplitudes = self._balanced(self.encoder.calibrated)
+
+    def _balanced(self, amplitudes: dict[int, float]) -> dict[int, float]:
+        if self.balance is None:
+            return amplitudes
+        return {
+            polarity: min(volts + self.balance.shifts[polarity], self._most)
+            for polarity, volts in amplitudes.items()
+        }
 
     def part(self, factor: Factor) -> Factor:
         """The part of a factor that concerns this block."""
@@ -69,21 +100,23 @@ class Updater:
         pulse: width, highest amplitude and bias of unselected lines.
         audit_every: updates between two audits; 0 for none.
         draws: fire rows and columns.
+        balanced: correct amplitudes by what audits found, see `Balance`.
     """
 
     def __init__(
         self,
         layer: CrossbarLayer,
-        encoding: CoincidenceSettings,
+        encoding: EncodingSettings,
         pulse: PulseSettings,
         audit_every: int,
         draws: Draws,
+        balanced: bool = False,
     ) -> None:
         self._encoding, self._pulse = encoding, pulse
         self._audit_every, self._draws = audit_every, draws
-        self.blocks = tuple(BlockUpdater(block, encoding, pulse) for block in layer.blocks)
+        self.blocks = tuple(BlockUpdater(block, encoding, pulse, balanced) for block in layer.blocks)
         self._since_audit = 0
-        self._slot = 0
+        self._slot = self._update = 0
         self.counts = UpdateCounts()
 
     def begin_epoch(self) -> None:
@@ -92,57 +125,46 @@ class Updater:
             one.audit = Audit()
         self.counts = UpdateCounts()
 
+    def close_epoch(self) -> None:
+        """Correct what the audits of the epoch call for."""
+        for one in self.blocks:
+            one.close_epoch()
+
     def audited(self) -> Tally:
         """What the audits of this epoch saw, over all blocks."""
         return sum((one.audit.total() for one in self.blocks), Tally())
 
     def update(self, factor: Factor, epoch: int) -> None:
         """Send the pulses of one factor, in up to four sign phases a slot and block."""
-        chances = firing(factor, self._encoding)
-        if chances is None:
+        plan = planned(factor, self._encoding, self._draws, self._update)
+        if plan is None:
             return
+        self._update += 1
         self.counts.updates += 1
-        self.counts.clipped += int(chances.clipped)
+        self.counts.clipped += int(plan.clipped)
+        self.counts.peaks += peak_of(factor)
         self._since_audit += 1
         audited = 0 < self._audit_every <= self._since_audit
         for one in self.blocks:
-            if one.feedback is not None:
-                one.amplitudes = one.feedback.amplitudes(epoch)
+            one.follow_drift(epoch)
         before = [_map(one.block, epoch) for one in self.blocks] if audited else []
         selected = [SelectCounts(one.block) for one in self.blocks] if audited else []
         for _ in range(self._encoding.slots):
-            rows, columns = fired(chances, self._draws, self._slot)
+            rows, columns = slot_fires(plan, self._draws, self._slot)
             self._slot += 1
             for number, one in enumerate(self.blocks):
-                sent = self._fire(one, factor, rows, columns, epoch)
+                sent = one.encoder.pulses(plan, rows, columns, one.amplitudes)
+                self.counts.pulses += len(sent)
+                with one.block.crossbar.during("train", epoch):
+                    for each in sent:
+                        one.block.crossbar.apply(each.pulse)
                 if audited:
-                    for phase in sent:
-                        selected[number].add(phase)
+                    for each in sent:
+                        selected[number].add(each.phase)
         if audited:
             self._since_audit = 0
             for one, first, counts in zip(self.blocks, before, selected, strict=True):
                 self._audit(one, factor, first, counts, epoch)
-
-    def _fire(
-        self, one: BlockUpdater, factor: Factor, rows: Flags, columns: Flags, epoch: int
-    ) -> list[Phase]:
-        """Send the pulses of one slot on one block; returns them."""
-        block, place = one.block, one.block.place
-        inputs = slice(place.first_input, place.first_input + place.inputs)
-        outputs = slice(place.first_output, place.first_output + place.outputs)
-        found = phases(
-            factor.rows[inputs], factor.columns[outputs], rows[inputs], columns[outputs], block.cell_signs
-        )
-        with block.crossbar.during("train", epoch):
-            for phase in found:
-                block.crossbar.apply(
-                    block.select(
-                        phase.rows, phase.columns, phase.polarity, one.amplitudes[phase.polarity],
-                        self._pulse.width, self._pulse.unselected,
-                    )
-                )  # fmt: skip
-        self.counts.pulses += len(found)
-        return found
 
     def _audit(
         self, one: BlockUpdater, factor: Factor, first: ResistanceMap, selected: SelectCounts, epoch: int
@@ -151,7 +173,8 @@ class Updater:
         block = one.block
         last = _map(block, epoch)
         working = block.calibration.levels.stuck < 0
-        for polarity, amplitude in one.amplitudes.items():
+        trials = one.amplitudes if self._encoding.kind == "coincidence" else {}
+        for polarity, amplitude in trials.items():
             record_selected(
                 block.crossbar, selected, polarity, amplitude, self._pulse.width, working, first, last, epoch
             )

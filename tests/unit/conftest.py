@@ -26,6 +26,7 @@ class IdealCrossbar:
         seed: of the draws.
         distinct_levels: different levels besides 0 V in a pulse; None for one a line.
         read_levels: the same in a read.
+        gates: whether each row has a gate of its own; the hazard of a cell is proportional to the width.
     """
 
     rows: int
@@ -35,6 +36,7 @@ class IdealCrossbar:
     seed: int = 0
     distinct_levels: int | None = None
     read_levels: int | None = None
+    gates: bool = False
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -48,7 +50,7 @@ class IdealCrossbar:
         return Capabilities(
             rows=self.rows,
             columns=self.columns,
-            kind="passive",
+            kind="1T1R" if self.gates else "passive",
             voltage_range=2.0,
             voltage_resolution=0.0,
             minimum_width=1e-6,
@@ -58,7 +60,7 @@ class IdealCrossbar:
             read_levels=self.read_levels,
             floating_lines=True,
             transposed_read=True,
-            gate_lines=False,
+            gate_lines=self.gates,
             timing=TIMING,
         )
 
@@ -73,8 +75,9 @@ class IdealCrossbar:
         check_pulse(pulse, self.capabilities)
         self.pulses.append(pulse)
         volts = np.nan_to_num(pulse.rows)[:, None] - np.nan_to_num(pulse.columns)
+        share = np.asarray(pulse.width, dtype=np.float64).reshape(-1, 1) / 1e-4 if self.gates else 1.0
         for _ in range(pulse.repeat):
-            p = 1.0 - 2.0 ** -((np.abs(volts) / self.median_voltage) ** 20)
+            p = 1.0 - 2.0 ** -((np.abs(volts) / self.median_voltage) ** 20 * share)
             away = np.where(self.state == 1, volts < 0, volts > 0)
             flips = away & (self.rng.random(self.state.shape) < p)
             self.state = np.where(flips, 1 - self.state, self.state)

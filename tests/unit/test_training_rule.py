@@ -9,7 +9,7 @@ from mtjloop.protocols.training.audit import Audit
 from mtjloop.protocols.training.coincidence import fired, firing, phases, requested
 from mtjloop.protocols.training.controller_draws import layer_draws
 from mtjloop.protocols.training.rule import Factor, PerSample, RankOneMomentum, drop, make_orthonormal
-from mtjloop.protocols.training.settings import CoincidenceSettings, TrainingSettings
+from mtjloop.protocols.training.settings import EncodingSettings, TrainingSettings
 
 SIGNS = np.tile([1.0, -1.0], 3)
 FACTOR = Factor(np.array([0.5, -1.0, 0.0, 0.25]), np.array([1.0, -0.5, 0.2]), 0.08)
@@ -72,7 +72,7 @@ def test_requested_probability_is_capped() -> None:
 @pytest.mark.parametrize("slots", [1, 8])
 def test_coincidence_delivers_what_was_requested(slots: int) -> None:
     """Cells that switch with p0 under a select pulse switch, over many updates, as often as requested."""
-    settings = CoincidenceSettings(probability=0.4, slots=slots)
+    settings = EncodingSettings(probability=0.4, slots=slots)
     chances = firing(FACTOR, settings)
     assert chances is not None
     assert not chances.clipped
@@ -82,7 +82,7 @@ def test_coincidence_delivers_what_was_requested(slots: int) -> None:
     for slot in range(updates * slots):
         if slot % slots == 0:
             seen = np.zeros((4, 6), dtype=np.bool_)
-        fires = fired(chances, layer_draws(0, 1), slot)
+        fires = fired(chances.rows, chances.columns, layer_draws(0, 1), slot)
         for phase in phases(FACTOR.rows, FACTOR.columns, *fires, SIGNS):
             selected = np.outer(phase.rows, phase.columns)
             sign = np.sign(np.outer(FACTOR.rows, np.repeat(FACTOR.columns, 2)))
@@ -103,15 +103,15 @@ def test_coincidence_delivers_what_was_requested(slots: int) -> None:
 
 
 def test_too_much_for_the_slots_is_reported_as_clipped() -> None:
-    chances = firing(Factor(np.ones(3), np.ones(2), 0.9), CoincidenceSettings(probability=0.1, slots=2))
+    chances = firing(Factor(np.ones(3), np.ones(2), 0.9), EncodingSettings(probability=0.1, slots=2))
     assert chances is not None
     assert chances.clipped
     assert chances.rows.max() == chances.columns.max() == 1.0
 
 
 def test_nothing_is_fired_for_nothing() -> None:
-    assert firing(Factor(np.zeros(3), np.ones(2), 0.9), CoincidenceSettings()) is None
-    assert firing(Factor(np.ones(3), np.ones(2), 0.0), CoincidenceSettings()) is None
+    assert firing(Factor(np.zeros(3), np.ones(2), 0.9), EncodingSettings()) is None
+    assert firing(Factor(np.ones(3), np.ones(2), 0.0), EncodingSettings()) is None
 
 
 def test_audit_counts_asked_and_unasked_flips() -> None:

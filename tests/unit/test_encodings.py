@@ -1,0 +1,245 @@
+"""Encodings: what reaches the lines, what cells make of it, and what a bench that cannot is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtjloop.drivers.contract import Floats
+from mtjloop.errors import ConfigurationError
+from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.selection import SCHEMES, Scheme, row_pulse, select_pulse
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.switching_curve import WidthCurve
+from mtjloop.protocols.training.amplitude_levels import duration_levels, log_levels
+from mtjloop.protocols.training.audit import Audit
+from mtjloop.protocols.training.balance import Balance
+from mtjloop.protocols.training.controller_draws import layer_draws
+from mtjloop.protocols.training.encoding import BlockEncoder, needs_of, planned, slot_fires
+from mtjloop.protocols.training.gating import gated
+from mtjloop.protocols.training.layer import CrossbarLayer
+from mtjloop.protocols.training.rule import Factor
+from mtjloop.protocols.training.settings import EncodingSettings
+from mtjloop.protocols.training.weights import WeightLayout
+
+Ideal = Callable[..., Any]
+READ = ReadSettings(0.1)
+PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
+KINDS = [
+    EncodingSettings("coincidence", 0.4),
+    EncodingSettings("coincidence", 0.4, slots=4, gating=0.5),
+    EncodingSettings("log-amplitude", 0.3),
+    EncodingSettings("log-amplitude", 0.3, gating="auto"),
+    EncodingSettings("duration-amplitude", 0.3),
+]
+
+
+def prepared(crossbar: Any, settings: EncodingSettings, pulse: PulseSettings = PULSE) -> CrossbarLayer:
+    layer = CrossbarLayer.on_tile(RecordedCrossbar(crossbar, 0), 6, 5, READ, WeightLayout())
+    rng = np.random.default_rng(0)
+    found = calibrate(
+        crossbar, READ, pulse, settings.probability, rng, SilentMonitor(), needs=needs_of(settings)
+    )
+    layer.blocks[0].calibrate(found, rng)
+    return layer
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda one: f"{one.kind}-{one.slots}-{one.gating}")
+@pytest.mark.parametrize("gates", [False, True])
+def test_cells_switch_as_often_as_requested(ideal: Ideal, settings: EncodingSettings, gates: bool) -> None:
+    """Alike cells of a steep law: over many updates each switches with the probability of the factor."""
+    crossbar = ideal(7, 12, gates=gates)
+    if settings.kind == "duration-amplitude" and not gates:
+        with pytest.raises(ConfigurationError, match="passive and has no gates; write coincidence"):
+            BlockEncoder(prepared(crossbar, EncodingSettings()).blocks[0], settings, PULSE)
+        return
+    (block,) = prepared(crossbar, settings).blocks
+    encoder = BlockEncoder(block, settings, PULSE)
+    factor = Factor(np.array([1.0, -0.6, 0.4, 0.0, 0.8, -0.9]), np.array([0.9, -0.5, 0.0, 0.35, -1.0]), 0.12)
+    draws = layer_draws(3, 0)
+    sign = np.sign(np.outer(factor.rows, np.repeat(factor.columns, 2))) * block.cell_signs
+    updates, slot = 1500, 0
+    switched = np.zeros((6, 10))
+    for update in range(updates):
+        crossbar.state[:] = 0
+        crossbar.state[:6, :10] = sign < 0  # every cell is in the state that the factor moves it from
+        before = crossbar.state.copy()
+        plan = planned(factor, settings, draws, update)
+        assert plan is not None
+        for _ in range(settings.slots):
+            for pulse in encoder.pulses(plan, *slot_fires(plan, draws, slot), encoder.calibrated):
+                block.crossbar.apply(pulse.pulse)
+            slot += 1
+        changed = crossbar.state != before
+        assert not changed[6:].any()
+        assert not changed[:, 10:].any()
+        switched += changed[:6, :10]
+    wanted = np.abs(np.outer(factor.rows, np.repeat(factor.columns, 2))) * factor.strength
+    assert (switched[wanted == 0.0] == 0).all()
+    slope = (switched * wanted).sum() / (wanted**2).sum() / updates
+    # The calibration knows p0 to 15 % and the slope of the curve to as much; the rest is counting.
+    assert slope == pytest.approx(1.0, abs=0.25)
+    assert np.corrcoef(switched.ravel(), wanted.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("settings", KINDS[:1] + KINDS[2:3])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_no_cell_beyond_the_selected_sees_more_than_half(
+    ideal: Ideal, settings: EncodingSettings, scheme: Scheme
+) -> None:
+    crossbar = ideal(7, 12)
+    pulse = replace(PULSE, unselected=scheme)
+    (block,) = prepared(crossbar, settings, pulse).blocks
+    encoder = BlockEncoder(block, settings, pulse)
+    factor = Factor(np.array([1.0, -0.6, 0.4, 0.3, 0.8, -0.9]), np.array([0.9, -0.5, 0.4, 0.35, -1.0]), 0.2)
+    draws = layer_draws(0, 0)
+    seen = 0
+    for slot in range(20):
+        plan = planned(factor, settings, draws, slot)
+        assert plan is not None
+        for each in encoder.pulses(plan, *slot_fires(plan, draws, slot), encoder.calibrated):
+            if scheme == "float":
+                rest = np.isnan(each.pulse.rows)
+                assert rest[6]
+                assert np.isnan(each.pulse.columns[10:]).all()
+                continue
+            volts = each.pulse.rows[:, None] - each.pulse.columns
+            chosen = np.zeros(volts.shape, dtype=bool)
+            chosen[:6, :10] = np.outer(each.phase.rows, each.phase.columns)
+            top = np.abs(volts[chosen]).max()
+            assert (np.sign(volts[chosen]) == each.phase.polarity).all()
+            share = {"third": 2 / 3 if settings.kind == "log-amplitude" else 1 / 3}.get(scheme, 0.5)
+            assert np.abs(volts[~chosen]).max() <= share * top * (1 + 1e-9) + (
+                0.0 if settings.kind == "coincidence" else 0.06
+            )
+            seen += 1
+    assert seen or scheme == "float"
+
+
+def test_gates_leave_no_voltage_on_other_cells() -> None:
+    some = np.array([True, False, True])
+    for scheme in ("half", "third", "ground"):
+        pulse = select_pulse(some, some, 1, 0.4, 1e-4, scheme, gated=True)
+        assert pulse.width.tolist() == [1e-4, 0.0, 1e-4]  # type: ignore[union-attr]
+        volts = pulse.rows[:, None] - pulse.columns
+        assert volts[np.ix_(some, some)] == pytest.approx(0.4)
+        assert volts[np.ix_(some, ~some)] == pytest.approx(0.0)
+    one = row_pulse(1, np.ones(3, dtype=bool), -1, 0.4, 1e-4, "half", 3, gated=True)
+    assert one.width.tolist() == [0.0, 1e-4, 0.0]  # type: ignore[union-attr]
+    assert (one.rows[1] - one.columns) == pytest.approx(-0.4)
+
+
+def levels(count: int) -> tuple[Floats, Floats, Floats]:
+    return np.empty(count), np.empty(count), np.empty(count)
+
+
+def test_logarithms_of_signals_add_on_the_cells() -> None:
+    """ln h of a cell is that of the peak plus ln|f| and ln|g|, whatever the sign phase."""
+    rows, columns = np.array([1.0, 0.5, 0.1]), np.array([0.25, 1.0, 0.4])
+    flags, slope, peak = np.ones(3, dtype=bool), 40.0, 0.4
+    row_levels, column_levels, widths = levels(3)
+    assert log_levels(
+        rows,
+        columns,
+        flags,
+        flags,
+        -1,
+        1,
+        1.0,
+        1.0,
+        peak,
+        slope,
+        1e-4,
+        0,
+        False,
+        row_levels,
+        column_levels,
+        widths,
+    )
+    volts = -(row_levels[:, None] - column_levels)
+    assert volts == pytest.approx(peak + np.log(np.outer(rows, columns)) / slope)
+    assert (np.abs(row_levels) <= peak / 2).all()
+    # A signal so small that its line would need the other sign leaves the line unselected.
+    rows[2] = 1e-9
+    log_levels(
+        rows,
+        columns,
+        flags,
+        flags,
+        -1,
+        1,
+        1.0,
+        1.0,
+        peak,
+        slope,
+        1e-4,
+        0,
+        False,
+        row_levels,
+        column_levels,
+        widths,
+    )
+    assert row_levels[2] == 0.0
+
+
+def test_gate_widths_follow_the_measured_hazard() -> None:
+    curve = WidthCurve.of(np.array([1e-4, 5e-5, 2.5e-5]), np.log([0.4, 0.1, 0.05]))
+    assert curve.width(1.0) == pytest.approx(1e-4)
+    assert curve.width(0.25) == pytest.approx(5e-5, rel=1e-2)
+    assert curve.width(0.5) == pytest.approx(1e-4 / np.sqrt(2.0), rel=1e-2)  # a straight line in logarithms
+    assert curve.width(0.0125) == pytest.approx(2.5e-6, rel=1e-2)  # proportional below the shortest
+    flags = np.ones(3, dtype=bool)
+    row_levels, column_levels, widths = levels(3)
+    assert duration_levels(
+        np.array([1.0, 0.25, 1e-5]), np.array([1.0, 0.5, 0.3]), flags, flags, 1, 1, 1.0, 1.0, 0.4, 40.0,
+        curve.log_shares, curve.log_widths, 1e-6, 0, row_levels, column_levels, widths,
+    )  # fmt: skip
+    assert widths == pytest.approx([1e-4, 5e-5, 0.0], rel=1e-2)
+    assert row_levels[0] - column_levels == pytest.approx(0.4 + np.log([1.0, 0.5, 0.3]) / 40.0)
+
+
+def test_gating_keeps_the_mean_and_raises_the_peak() -> None:
+    factor = Factor(np.linspace(-1.0, 1.0, 40), np.linspace(1.0, 0.2, 30), 0.004)
+    settings = EncodingSettings(probability=0.1, gating="auto")
+    total = np.zeros((40, 30))
+    for update in range(400):
+        some = gated(factor, settings, layer_draws(0, 2), update)
+        total += np.outer(some.rows, some.columns) * some.strength
+        assert some.strength == pytest.approx(0.1, rel=1e-6)
+    wanted = np.outer(factor.rows, factor.columns) * factor.strength
+    assert total.sum(axis=1) / 400 == pytest.approx(wanted.sum(axis=1), abs=0.03)
+    assert (total * wanted).sum() / (wanted**2).sum() / 400 == pytest.approx(1.0, abs=0.1)
+    same = gated(factor, EncodingSettings(probability=0.1, gating="auto"), layer_draws(0, 2), 7)
+    assert (same.rows == gated(factor, settings, layer_draws(0, 2), 7).rows).all()
+
+
+def test_a_bench_of_few_levels_is_told_to_use_coincidence(ideal: Ideal) -> None:
+    crossbar = ideal(7, 12, distinct_levels=4)
+    (block,) = prepared(crossbar, EncodingSettings()).blocks
+    with pytest.raises(ConfigurationError, match="drives 4 besides 0 V at once; write coincidence"):
+        BlockEncoder(block, EncodingSettings("log-amplitude"), PULSE)
+
+
+def test_balance_brings_both_polarities_in_line() -> None:
+    """A chip that switches half as often toward P as toward AP, on a curve of known slope."""
+    balance, slope, rng = Balance(), 40.0, np.random.default_rng(0)
+    amplitudes = {1: 0.35, -1: 0.35}
+    for _ in range(60):
+        audit = Audit()
+        factor = Factor(np.ones(60), np.array([1.0, -1.0]), 0.2)
+        target = np.tile([1, 0, 0, 1], (60, 1)).astype(np.int8)
+        chance = np.where(target == 1, 0.1, 0.2) * np.exp(
+            slope * np.where(target == 1, balance.shifts[1], balance.shifts[-1])
+        )
+        flips = rng.random((60, 4)) < chance
+        after = np.where(flips, target, 1 - target).astype(np.int8)
+        audit.add(
+            factor, np.array([1.0, -1.0, 1.0, -1.0]), 1 - target, after, np.ones((60, 4), dtype=np.int8)
+        )
+        balance.learn(audit, {1: slope, -1: slope}, amplitudes)
+    assert slope * (balance.shifts[1] - balance.shifts[-1]) == pytest.approx(np.log(2.0), abs=0.25)
+    assert balance.shifts[1] == pytest.approx(-balance.shifts[-1])
