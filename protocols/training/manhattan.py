@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
-from ..data import Split, held_back
+from ..data import Split, within_training
 from ..journal import Journal, Monitor
 from ..settings import PulseSettings, ReadSettings
 from .loop import Trainer
 from .rule import Factor, drop
-from .settings import CoincidenceSettings, TrainingSettings
+from .settings import EncodingSettings, TrainingSettings
 
 STRONG = 0.95
 """Switching probability of a select pulse: as sure as the calibration of a die can tell."""
@@ -52,6 +52,7 @@ class SignRule:
     def __init__(self, settings: ManhattanSettings) -> None:
         self._settings = settings
         self._count = 0
+        self.period = settings.every
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """The sample's signs as the factor, when one is due; the rate has no say."""
@@ -63,6 +64,9 @@ class SignRule:
         drop(rows, self._settings.threshold)
         drop(columns, self._settings.threshold)
         return [Factor(np.sign(rows), np.sign(columns), _SURE)]
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """Its period is tuned beforehand."""
 
 
 class ManhattanTrainer(Trainer):
@@ -85,12 +89,12 @@ class ManhattanTrainer(Trainer):
 
     def _start(self) -> None:
         super()._start()
-        self._rules = [SignRule(self._manhattan) for _ in self.network.layers]
+        self._rules = [SignRule(self._manhattan) for _ in self._rules]
 
 
 def with_strong_pulses(settings: TrainingSettings) -> TrainingSettings:
     """The same training with select pulses that switch surely, and one slot an update."""
-    return replace(settings, encoding=CoincidenceSettings(probability=STRONG, slots=1), schedule="per-sample")
+    return replace(settings, encoding=EncodingSettings(probability=STRONG), schedule="per-sample")
 
 
 def tune_manhattan(
@@ -106,7 +110,7 @@ def tune_manhattan(
 
     The test part is not looked at. What the chip held is gone afterwards.
     """
-    validation = held_back(split, _VALIDATION, seed)
+    validation = within_training(split, _VALIDATION, seed)
     shorter = replace(
         settings, epochs=max(1, settings.epochs // _SHORTER), audit_every=0, digital_alone=False
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...drivers.contract import Floats
 from ...errors import StoppedError
-from ..data import Labels, Split, held_back
+from ..data import Labels, Split, within_training
 from ..inference import deploy
 from ..journal import Monitor, States
 from ..recorded import RecordedCrossbar
@@ -68,7 +68,7 @@ def train_offline(split: Split, settings: TrainingSettings, seed: int, monitor: 
     Raises:
         StoppedError: the monitor asked to stop.
     """
-    validation = held_back(split, _VALIDATION, seed)
+    validation = within_training(split, _VALIDATION, seed)
     best_rate, best_score = _RATES[0], -np.inf
     sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
     restarts = _RESTARTS if sum(a * b for a, b in sizes) <= _LARGE else _RESTARTS_LARGE
@@ -140,15 +140,17 @@ def transfer_offline(
         crossbars, trained, split.train_x.shape[1], (settings.hidden_gain, settings.output_gain), None, read,
         pulse, True, np.random.default_rng([seed, 23]), monitor, settings.tile,
     )  # fmt: skip
-    _measure_statistics(network, split.train_x)
-    if settings.digital_rate > 0.0:
+    _measure_statistics(network, split.train_x, settings.normalisers)
+    if settings.digital_biases and settings.digital_rate > 0.0:
         _settle_biases(network, split, settings.digital_rate, np.random.default_rng([seed, 24]), monitor)
     return network, failed
 
 
-def _measure_statistics(network: CrossbarNetwork, features: Floats) -> None:
-    """Normalisers and centres of every hidden layer, from one pass of the features a layer."""
-    network.start_statistics(features)
+def _measure_statistics(network: CrossbarNetwork, features: Floats, each: bool) -> None:
+    """Normalisers and centres of every hidden layer; without them one scale a layer, as in situ."""
+    network.start_statistics(features, each)
+    if not each:
+        return
     for index in range(len(network.digital.hidden)):
         centre = network.forward(features).hidden[index].mean(axis=0)
         parts = list(network.digital.hidden)
@@ -188,7 +190,8 @@ class _Model:
         self._weights = [rng.uniform(-1.0, 1.0, size) for size in sizes]
         self._biases = [np.zeros(size[1]) for size in sizes]
         self._hidden = len(sizes) - 1
-        biased = settings.digital_rate > 0.0
+        self._each = settings.normalisers
+        biased = settings.digital_biases and settings.digital_rate > 0.0
         self._parameters = self._weights + (self._biases if biased else [])
         self._moments = [(np.zeros_like(one), np.zeros_like(one)) for one in self._parameters]
         self._step = 0
@@ -237,9 +240,9 @@ class _Model:
         signal = self._x
         for weights, bias in zip(self._quantised()[:-1], self._biases[:-1], strict=True):
             a = signal @ weights
-            mean_square = (a**2).mean(axis=0) + _LEAST_MEAN_SQUARE
+            mean_square = self._mean_square(a)
             h = np.tanh(self._gains[0] * a / np.sqrt(mean_square) + bias)
-            found.append((mean_square, h.mean(axis=0)))
+            found.append((mean_square, self._centre(h)))
             signal = h - found[-1][1]
         return found
 
@@ -251,14 +254,21 @@ class _Model:
         quantised_weights = self._quantised()
         for k in range(self._hidden):
             a = signals[-1] @ quantised_weights[k]
-            mean_square = (a**2).mean(axis=0) + _LEAST_MEAN_SQUARE if statistics is None else statistics[k][0]
+            mean_square = self._mean_square(a) if statistics is None else statistics[k][0]
             scale = self._gains[0] / np.sqrt(mean_square)
             h = np.tanh(a * scale + self._biases[k])
-            centre = h.mean(axis=0) if statistics is None else statistics[k][1]
+            centre = self._centre(h) if statistics is None else statistics[k][1]
             hidden.append((h, scale))
             signals.append(h - centre)
         z = self._gains[1] * (signals[-1] @ quantised_weights[-1]) + self._biases[-1]
         return signals, hidden, z
+
+    def _mean_square(self, pre: Floats) -> Floats:
+        found = (pre**2).mean(axis=0) + _LEAST_MEAN_SQUARE
+        return found if self._each else np.full_like(found, found.mean())
+
+    def _centre(self, hidden: Floats) -> Floats:
+        return hidden.mean(axis=0) if self._each else np.zeros(hidden.shape[1])
 
     def _gradients(self, x: Floats, y: Labels) -> list[Floats]:
         """Of the mean log likelihood, straight through the quantisation; scale and centre are constants."""
