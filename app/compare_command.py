@@ -39,12 +39,21 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 @dataclass(frozen=True)
 class Trial:
-    """One method on one die; the seed draws the die, the split and what the controller draws."""
+    """One method on one die.
+
+    Attributes:
+        bench: whose die is drawn.
+        experiment: what is trained.
+        method: how.
+        seed: of the split and of what the controller draws.
+        die: seed of the die.
+    """
 
     bench: BenchDescription
     experiment: ExperimentDescription
     method: Method
     seed: int
+    die: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,9 @@ def compare(
     chosen = chosen_methods(methods)
     # Files and data are read once here, so that what is wrong with them is said before any process starts.
     experiment.load_split(seed)
-    trials = [Trial(bench, experiment, method, seed + die) for die in range(dies) for method in chosen]
+    trials = [
+        Trial(bench, experiment, method, seed + die, seed + die) for die in range(dies) for method in chosen
+    ]
     found: dict[Method, dict[int, Outcome]] = {method: {} for method in chosen}
     failed: list[dict[str, object]] = []
     monitor, interrupted = ConsoleMonitor(error_console()), False
@@ -235,19 +246,19 @@ def _settings(trial: Trial) -> TrainingSettings:
 
 def _in_situ(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
     read, pulse = operation_settings(trial.bench.content)
-    crossbars = simulated_crossbars(trial.bench, trial.seed)
+    crossbars = simulated_crossbars(trial.bench, trial.die)
     return _trained(Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor))
 
 
 def _ideal_bernoulli(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
     read, pulse = operation_settings(trial.bench.content)
-    crossbars = ideal_crossbars(trial.bench, pulse, trial.seed)
+    crossbars = ideal_crossbars(trial.bench, pulse, trial.die)
     return _trained(Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor))
 
 
 def _manhattan(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
     read, pulse = operation_settings(trial.bench.content)
-    crossbars = simulated_crossbars(trial.bench, trial.seed)
+    crossbars = simulated_crossbars(trial.bench, trial.die)
     tuned = tune_manhattan(crossbars, split, read, pulse, settings, trial.seed, monitor)
     trainer = ManhattanTrainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor, tuned)
     return _trained(trainer, f"every {tuned.every}, threshold {tuned.threshold:g}")
@@ -258,7 +269,7 @@ def _offline_transfer(trial: Trial, split: Split, settings: TrainingSettings, mo
     offline = train_offline(split, settings, trial.seed, monitor)
     crossbars = [
         RecordedCrossbar(one, number)
-        for number, one in enumerate(simulated_crossbars(trial.bench, trial.seed))
+        for number, one in enumerate(simulated_crossbars(trial.bench, trial.die))
     ]
     network, failed = transfer_offline(crossbars, offline, split, settings, read, pulse, trial.seed, monitor)
     train = evaluate(network, split.train_x, split.train_y)

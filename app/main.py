@@ -30,6 +30,7 @@ app.command()(training.train)
 app.command()(training.infer)
 app.command()(training.transfer)
 app.command()(studies.compare)
+app.command()(studies.study)
 app.command()(runs.report)
 app.command("runs")(runs.runs_)
 

@@ -112,10 +112,11 @@ def _here(
         except StoppedError:
             return
         except Exception as error:  # noqa: BLE001 - a task that fails must not stop the others
-            yield Done(index, None, _said(error))
+            yield Done(index, None, said(error))
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """What went wrong, in words."""
     return str(error) if isinstance(error, MtjloopError) else f"{type(error).__name__}: {error}"
 
 

@@ -10,18 +10,29 @@ from .options import RUNS, AsJson, Runs, errors, print_json
 
 def report(
     run: Annotated[
-        str, typer.Argument(help="Run directory, id, unique beginning of it, or `last`.")
+        str,
+        typer.Argument(
+            help="Run directory, id, unique beginning of it, or `last`; or a study: its file or its results."
+        ),
     ] = "last",
     output: Annotated[Path | None, typer.Option(help="HTML file; default: report.html in the run.")] = None,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a run: one self-contained HTML file."""
+    """Write the report of a run, or of a study: one self-contained HTML file."""
     with errors():
-        from ...records.index import find_run
-        from ..report.page import write_report
+        from ..study_results import find_study
 
-        page = write_report(find_run(runs, run), output)
+        results = find_study(run, runs)
+        if results is not None:
+            from ..study_report import write_study_report
+
+            page = write_study_report(results, output)
+        else:
+            from ...records.index import find_run
+            from ..report.page import write_report
+
+            page = write_report(find_run(runs, run), output)
         if as_json:
             print_json({"report": str(page)})
         else:

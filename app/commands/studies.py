@@ -52,3 +52,32 @@ def compare(
             raise typer.Exit(INTERRUPTED)
         if result["failed"]:
             raise typer.Exit(1)
+
+
+def study(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML), see docs/study.md.")],
+    results: Annotated[
+        Path | None, typer.Option(help="Directory of the results; default: studies/NAME in --runs.")
+    ] = None,
+    workers: Workers = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a dask.distributed scheduler, such as tcp://host:8786."),
+    ] = None,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Run an experiment over swept parameters, dies and seeds; what is finished is not run again."""
+    with errors():
+        from ..study_command import print_study
+        from ..study_command import study as work
+
+        result = work(study, results, runs, workers, scheduler)
+        if as_json:
+            print_json(result)
+        else:
+            print_study(result)
+        if result["interrupted"]:
+            raise typer.Exit(INTERRUPTED)
+        if result["failed"]:
+            raise typer.Exit(1)
