@@ -1,12 +1,15 @@
 """A typed door to numba: the one place where an untyped decorator meets strict type checking."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core import types
+from numba.experimental import structref
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Record = TypeVar("Record")
 
 
 def kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -35,3 +38,37 @@ def fused_kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, R
         Callable[Arguments, Result],
         numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function),
     )
+
+
+def by_reference(record: type[Record]) -> type[Record]:
+    """Make a dataclass a record that kernels take by reference, so that a call costs the same for any number
+    of fields, and may change.
+
+    It is made, and its fields are read and changed, in kernels only. A field takes the type of what it was
+    made with.
+    """
+    base: Any = types.StructRef
+    fields = list(record.__dataclass_fields__)  # type: ignore[attr-defined]
+    home = {"__module__": record.__module__, "__doc__": f"The numba type of `{record.__name__}`."}
+
+    def without_literals(_self: object, given: Any) -> Any:
+        return tuple((name, cast(Any, types).unliteral(kind)) for name, kind in given)
+
+    # The cache of kernels finds the type again by its qualified name.
+    home["__qualname__"] = f"{record.__qualname__}.Numba"
+    kind = type("Numba", (base,), {**home, "preprocess_fields": without_literals})
+    proxy = type(
+        record.__name__,
+        (structref.StructRefProxy,),
+        {
+            "__module__": record.__module__,
+            "__qualname__": record.__qualname__,
+            "__doc__": record.__doc__,
+            "__annotations__": record.__annotations__,
+            "Numba": kind,
+        },
+    )
+    door: Any = structref
+    door.register(kind)
+    door.define_proxy(proxy, kind, fields)
+    return cast("type[Record]", proxy)

@@ -38,6 +38,9 @@ def print_training(result: Mapping[str, Any], page: Path | None) -> None:
         f"{quantity(result['energy_J'], 'J')} given by the drivers, {duration(result['bench_time_s'])} of "
         f"bench time; {count(result['samples_per_second'])} samples/s here"
     )
+    for row in result.get("update_fidelity", ()):
+        if row["polarity"] == "both" and row["slope"] is not None:
+            console.print(_fidelity_line(row))
     if result["failed_cells"]:
         console.print(f"{result['failed_cells']} cells could not be restored to the best state")
     if result["interrupted"]:
@@ -47,6 +50,16 @@ def print_training(result: Mapping[str, Any], page: Path | None) -> None:
         console.print(f"report: {page}")
     else:
         console.print(f"report: mtjloop report {result['run_dir']}")
+
+
+def _fidelity_line(row: Mapping[str, Any]) -> str:
+    """How much of the wanted updates of a layer the chip gave."""
+    known = row["slope_low"] is not None and row["slope_high"] is not None
+    interval = f" [{row['slope_low']:.2f}, {row['slope_high']:.2f}]" if known else ""
+    return (
+        f"layer {row['layer']}: {row['slope']:.2f}{interval} of the requested updates achieved "
+        f"({row['encoding']}, {row['kind']}, {count(row['audits'])} audits)"
+    )
 
 
 def print_map(result: Mapping[str, Any], maps: Sequence[tuple[int, ResistanceMap]]) -> None:

@@ -10,6 +10,7 @@ from ..protocols.training.loop import Trainer, TrainingResult
 from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .fidelity import fidelity_rows
 from .network_file import save_network
 from .session import EXPERIMENT, configuration, session
 
@@ -107,6 +108,11 @@ def training_result(
         "reads": sum(one.reads for one in totals),
         "energy_J": sum(one.energy for one in totals),
         "bench_time_s": sum(one.elapsed for one in totals),
+        "update_fidelity": fidelity_rows(
+            trained.audits,
+            experiment.content.training.encoding.kind,
+            trainer.crossbars[0].capabilities.kind,
+        ),
         "failed_cells": trained.failed_cells,
         "interrupted": trained.interrupted,
         "classes": list(classes),

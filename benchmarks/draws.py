@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from mtjloop.sim.cells import copied
 from mtjloop.sim.device import Die
 from mtjloop.sim.die import draw_tile
-from mtjloop.sim.sampler import Sampler
+from mtjloop.sim.sampler import draw_flips, fitted, new_sampler
 from mtjloop.sim.view import TileView
 
 Floats = NDArray[np.float64]
+States = NDArray[np.int8]
 LIMITS = {"selected": 3.0, "half-selected": 0.3}
 """What is wanted, ns a device."""
 
@@ -43,9 +44,16 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 300) -> dict[
     start = np.zeros((size, size), dtype=np.int8)
     result: dict[str, float] = {"size": size, "width_s": width, "level_V": level}
 
-    sampler = Sampler(die, cells, tile.dynamics, np.uint64(1), 0)
+    sampler = new_sampler(
+        cells, tile.dynamics, np.uint64(1), 0, die.drift.sigma, die.drift.pulses, True, np.zeros((size, size))
+    )
+    nothing = np.empty(0)
+
+    def draw(state: States, volts: Floats, event: int) -> int:
+        return draw_flips(sampler, state, volts, edges, nothing, nothing, event)
+
     began = time.perf_counter()
-    sampler.draw(start.copy(), np.zeros((1, size, size)), edges, 0)
+    draw(start.copy(), np.zeros((1, size, size)), 0)
     result["windows_s"] = time.perf_counter() - began
 
     event = 0
@@ -53,20 +61,19 @@ def measure(size: int = 256, width: float = 100e-6, repeats: int = 300) -> dict[
         seen = volts[None]
         if name == "selected":
             began = time.perf_counter()
-            sampler.draw(start.copy(), seen, edges, 0)
+            draw(start.copy(), seen, 0)
             result["law"] = 1e9 * (time.perf_counter() - began) / size**2
             began = time.perf_counter()
-            while not sampler.fitted(width):
+            while not fitted(sampler, width):
                 event += 1
-                sampler.draw(start.copy(), seen, edges, event)
+                draw(start.copy(), seen, event)
             result["fits_s"] = time.perf_counter() - began
         costs, flips = [], 0
         for _ in range(repeats):
             event += 1
             state = start.copy()
-            sampler.prepare(width)
             began = time.perf_counter()
-            flips += sampler.draw(state, seen, edges, event)
+            flips += draw(state, seen, event)
             costs.append(time.perf_counter() - began)
         result[name] = 1e9 * min(costs) / size**2
         result[f"{name} flips"] = flips / repeats / size**2

@@ -1,4 +1,4 @@
-"""Compiled inner loops of a simulated array: the voltages of a pulse, a sequence of reads, wear."""
+"""Compiled inner loops of a simulated array: the voltages of a pulse, wear, noise."""
 
 import math
 
@@ -6,9 +6,8 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import BiasWorkspace, load_cells, solve_biased, solve_pulse
+from .bias import BiasWorkspace, load_cells, solve_pulse
 from .cells import Access, Cells, Dynamics, damage_of
-from .disturb import draw_disturb, rung_of
 from .line_solver import Network
 from .lines import Lines
 from .philox import NOISE_STREAM, Word, normal
@@ -49,36 +48,36 @@ def solve_interval(
 @kernel
 def pulse_voltages(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
-    edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace, volts: Floats,
-    row_current: Floats, column_current: Floats,
+    edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace, loaded: bool,
+    volts: Floats, opened: States, row_current: Floats, column_current: Floats,
 ) -> tuple[float, float]:  # fmt: skip
     """Junction voltages in every interval of one pulse, with the states frozen at its start.
 
     Rows close their gates at `widths[i]`; `edges` are the distinct closing times in rising order, and
-    `volts` is (edges, rows, columns).
+    `volts` is (edges, rows, columns). `loaded` says that `work` holds the cells; `opened`, (rows,), is
+    scratch.
 
     Returns:
         Energy given by the drivers, J (NaN if a solve did not converge), and the last residual, V. The
         currents are those of the first interval.
     """
-    m, n = state.shape
-    opened = np.ones(m, dtype=np.int8)
-    rows_now, columns_now = np.empty(m), np.empty(n)
+    if not loaded:
+        load_cells(cells, state, work)
+    rows_now, columns_now = row_current, column_current
     energy, began = 0.0, 0.0
     for k in range(edges.size):
-        for i in range(m):
+        for i in range(widths.size):
             opened[i] = 1 if widths[i] >= edges[k] else 0
-        outer, residual = solve_interval(
-            cells, state, dynamics, access, lines, opened, tolerance, most, empty, work, volts[k], rows_now,
-            columns_now,
+        outer, residual = solve_pulse(
+            empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
+            volts[k], rows_now, columns_now,
         )  # fmt: skip
         if outer < 0:
             return math.nan, residual
         energy += driver_power(lines, rows_now, columns_now) * (edges[k] - began)
         began = edges[k]
-        if k == 0:
-            row_current[:] = rows_now
-            column_current[:] = columns_now
+        if k == 0 and edges.size > 1:
+            rows_now, columns_now = np.empty(row_current.size), np.empty(column_current.size)
     return energy, 0.0
 
 
@@ -109,56 +108,6 @@ def break_junction(cells: Cells, dynamics: Dynamics, i: int, j: int) -> None:
     cells.conductance_p[i, j] = dynamics.short
     cells.tmr[i, j] = 0.0
     cells.stuck[i, j] = 1
-
-
-@kernel
-def read_sequence(
-    cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines,
-    net: Network, work: BiasWorkspace, levels: Floats, forward: bool, tolerance: float, most: int,
-    bounds: Floats, ready: States, duration: float, seed: Word, tile: int, event: int, currents: Floats,
-) -> tuple[int, int, float, float, float]:  # fmt: skip
-    """Read with each row of `levels` in turn until all are read, a cell is disturbed, or a bound is missing.
-
-    `lines` holds the drivers; the levels of its driven side are overwritten. `bounds` (rungs, cells) are the
-    running sums of `mtjloop.sim.disturb`, `ready` tells which rungs are there.
-
-    Returns:
-        Reads done, flips (or -1 - rung if that rung is missing), energy in J, largest line current in A, and
-        the residual in V of a solve that did not converge (0 if all did).
-    """
-    m, n = state.shape
-    volts, junction = np.empty((0, 0)), np.empty((m, n))
-    load_cells(cells, state, work)
-    row_current, column_current = np.empty(m), np.empty(n)
-    opened = np.ones(m, dtype=np.int8)
-    energy, peak = 0.0, 0.0
-    for k in range(levels.shape[0]):
-        rung = rung_of(levels[k])
-        if ready[rung] == 0:
-            return k, -1 - rung, energy, peak, 0.0
-        if forward:
-            lines.v_row[:] = levels[k]
-        else:
-            lines.v_col[:] = levels[k]
-        outer, residual = solve_biased(
-            net, work, access, dynamics.half_voltage, opened, lines, tolerance, most, volts, junction,
-            row_current, column_current,
-        )  # fmt: skip
-        if outer < 0:
-            return k, 0, energy, peak, max(residual, tolerance)
-        energy += driver_power(lines, row_current, column_current) * duration
-        for i in range(m):
-            peak = max(peak, abs(row_current[i]))
-        for j in range(n):
-            peak = max(peak, abs(column_current[j]))
-        if forward:
-            currents[k] = column_current
-        else:
-            currents[k] = -row_current
-        flips = draw_disturb(cells, state, dynamics, junction, bounds[rung], duration, seed, tile, event + k)
-        if flips > 0:
-            return k + 1, flips, energy, peak, 0.0
-    return levels.shape[0], 0, energy, peak, 0.0
 
 
 @kernel

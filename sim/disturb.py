@@ -13,20 +13,49 @@ from ._types import Floats, States
 from .cells import Cells, Dynamics, cell_hazard
 from .philox import DISTURB_STREAM, Word, uniform_pair
 
-RUNGS = 0.05 * 2.0 ** (np.arange(17) / 2.0)
+RUNGS = 0.05 * 2.0 ** (np.arange(33) / 4.0)
 """Voltages of the ladder, V; reads beyond the last use the last."""
 
 
 @kernel
-def rung_of(levels: Floats) -> int:
-    """Rung that covers every cell of a read with these levels on one side and 0 V on the other."""
+def rung_of(levels: Floats, pull: float) -> int:
+    """Rung that covers every cell of a read with these levels on one side and 0 V on the other.
+
+    `pull` is the largest share of the levels that a node of the sensed side can be pulled to, see
+    `largest_pull`.
+    """
     low, high = 0.0, 0.0
     for level in levels:
         low, high = min(low, level), max(high, level)
+    span = max(high - pull * low, pull * high - low)
     rung = 0
-    while rung < RUNGS.size - 1 and RUNGS[rung] < high - low:
+    while rung < RUNGS.size - 1 and RUNGS[rung] < span:
         rung += 1
     return rung
+
+
+@kernel
+def largest_pull(conductance: Floats, segment: float, sense: float, columns: bool) -> float:
+    """Bound on the voltage of any node of a sensed line if all nodes at the far ends of its cells had 1 V.
+
+    With g_k the conductances along the line and R_k the resistance from node k to ground, the far end is at
+    sum g_k R_k (1 - v_k), at most sum g_k R_k; and no node is above 1 V.
+
+    Args:
+        conductance: of the cells in P, (rows, columns), S.
+        segment: resistance of a wire segment of a sensed line, ohm.
+        sense: resistance of the sensing end, ohm.
+        columns: whether columns are sensed (at their last row); otherwise rows (at their first column).
+    """
+    m, n = conductance.shape
+    most = 0.0
+    for line in range(n if columns else m):
+        pull = 0.0
+        for k in range(m if columns else n):
+            g = conductance[k, line] if columns else conductance[line, k]
+            pull += g * (sense + segment * (m - 1 - k if columns else k))
+        most = max(most, pull)
+    return min(most, 1.0)
 
 
 @kernel
@@ -54,6 +83,13 @@ def sum_bounds(bounds: Floats, state: States, sums: Floats) -> None:
     for cell in range(sums.size):
         total += bounds[state[cell // n, cell % n], cell]
         sums[cell] = total
+
+
+@kernel
+def candidates_due(sums: Floats, seed: Word, tile: int, event: int) -> bool:
+    """Whether a read has any candidate; if not, its junction voltages need not be known."""
+    wait, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 0)
+    return bool(-math.log(wait) <= sums[-1])
 
 
 @kernel

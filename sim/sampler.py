@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numba.typed import List
 
-from ..compiled import kernel
-from ._types import Floats, Floats32, States
+from ..compiled import by_reference, kernel
+from ._types import Floats, Floats32, Integers, States
 from .blocks import BLOCK, PLANES, SHAPE
 from .cells import Cells, Dynamics
-from .device import Die
 from .draws import draw_pulse
 from .drives import FAINT, FAINTER, LIKELY, TERMS, drives_at, fill_windows, fit_hazards, sketch_hazards
 from .philox import EXTRA_STREAM, Word, normal
@@ -20,11 +21,21 @@ _RUNG = 1e-9
 """Windows are made for widths of this times a power of two, s."""
 _DRIFT_STEPS = 64
 """Steps in which drift moves over its memory."""
+_MOST_WIDTHS = 64
+"""Widths that are remembered."""
 
 
-@dataclass(frozen=True)
-class _Fits:
-    """Fits for pulses of one width and bounds of their errors, see `drives`."""
+class Windows(NamedTuple):
+    """Drives up to which cells are unlikely to flip, or most unlikely, and the smallest of each block."""
+
+    windows: Floats32
+    faint: Floats32
+    bounds: Floats
+
+
+class Fits(NamedTuple):
+    """Fits for pulses of one width and bounds of their errors, see `drives`; no cells until
+    they are made."""
 
     fits: Floats32
     margin: float
@@ -33,158 +44,222 @@ class _Fits:
     margins: Floats
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Drives up to which cells are unlikely to flip, or most unlikely, and the smallest of each block."""
-
-    windows: Floats32
-    faint: Floats32
-    bounds: Floats
-
-
+@by_reference
 @dataclass
-class _Width:
-    """What is known of pulses of one width."""
-
-    evaluated: int
-    fits: _Fits
-
-
 class Sampler:
-    """Flips cells of one array after each pulse.
+    """Flips cells of one array after each pulse; made by `new_sampler`.
 
-    Args:
-        die: effects; the drift decides how much room the windows leave.
+    Attributes:
         cells: parameters, shared with the array.
         dynamics: law.
         seed: key of all draws.
-        number: number of the array on its die.
+        number: of the array on its die.
+        headroom: how much a rate that drifts may exceed 1.
+        drift_sigma: standard deviation of ln(rate).
+        drift_pulses: memory of the drift, pulses.
+        log_rate: ln(rate) of each cell by drift, (rows, columns).
+        fittable: whether the law can be fitted; it cannot where cells hop back.
+        rungs: of the windows at hand.
+        windows: for each of these rungs.
+        widths: pulse widths met so far, s.
+        evaluated: evaluations of the law for pulses of each of these.
+        fits: for each of these widths.
+        no_fits: stands for fits where there are none.
+        scratch: (cells,).
     """
 
-    def __init__(self, die: Die, cells: Cells, dynamics: Dynamics, seed: Word, number: int) -> None:
-        self._cells, self._dynamics, self._seed, self._number = cells, dynamics, seed, number
-        self._blocks = -(-cells.delta.size // BLOCK)
-        self._drift = die.drift
-        self.headroom = math.exp(6.0 * die.drift.sigma)
-        self._log_rate = np.log(cells.rate)
-        self._windows: dict[int, _Windows] = {}
-        self._near: dict[float, _Windows] = {}
-        self._widths: dict[float, _Width] = {}
-        self._no_fits = _Fits(
-            np.empty((2, 0, 2 + TERMS), np.float32), 0.0, np.empty((2, SHAPE), np.float32),
-            np.empty(0, np.float32), np.empty((2, 0)),
-        )  # fmt: skip
-        self._scratch = np.empty(cells.delta.size, np.int64)
-        self._can_fit = not die.back_hopping.on
-
-    @property
-    def log_rate(self) -> Floats:
-        """ln(rate) of each cell by drift, (rows, columns)."""
-        return self._log_rate.copy()
-
-    def restore_drift(self, log_rate: Floats) -> None:
-        """Take up a stored drift."""
-        self._log_rate[:] = log_rate
-        self._cells.rate[:] = np.exp(log_rate)
-
-    def cells_changed(self) -> None:
-        """A junction broke: what was computed of the cells no longer holds."""
-        self._windows.clear()
-        self._near.clear()
-        self._widths.clear()
-
-    def draw(self, state: States, volts: Floats, edges: Floats, event: int) -> int:
-        """Flip cells; returns how many.
-
-        Args:
-            state: (rows, columns), changed in place.
-            volts: of the junctions in each interval, (intervals, rows, columns), V.
-            edges: ends of the intervals, s, rising.
-            event: number of the pulse.
-        """
-        width = float(edges[-1])
-        near = self.prepare(width)
-        if len(edges) == 1:
-            lowest = highest = volts.reshape(-1)
-        else:
-            lowest, highest = volts.min(axis=0).reshape(-1), volts.max(axis=0).reshape(-1)
-        known = self._known(width) if len(edges) == 1 and self._can_fit else None
-        fits = known.fits if known else self._no_fits
-        flips, evaluated = draw_pulse(
-            self._cells, self._dynamics, state, volts, edges, lowest, highest, near.windows, near.faint,
-            near.bounds, fits.fits, fits.margin, fits.shape, fits.sketches, fits.margins,
-            self._drift.sigma > 0.0,
-            self._seed, self._number, event, self._scratch,
-        )  # fmt: skip
-        if known:
-            known.evaluated += evaluated
-        return flips
-
-    def prepare(self, width: float) -> _Windows:
-        """Have the windows for pulses of `width` s ready."""
-        near = self._near.get(width)
-        if near is None:
-            rung = max(math.ceil(math.log2(width / _RUNG)), 0)
-            near = self._windows.get(rung) or self._windows_at(_RUNG * 2.0**rung)
-            self._windows[rung] = near
-            if len(self._near) < 64:
-                self._near[width] = near
-        return near
-
-    def _windows_at(self, width: float) -> _Windows:
-        drives = np.empty((2, self._cells.delta.size))
-        windows = np.empty(2 * self._blocks * BLOCK, np.float32)
-        faint = np.empty((2, windows.size), np.float32)
-        bounds = np.empty(self._blocks)
-        for chance, found in ((FAINTER, faint[1]), (FAINT, faint[0]), (LIKELY, windows)):
-            drives_at(self._cells, self._dynamics, width, chance / self.headroom, drives)
-            fill_windows(drives, found, bounds)
-        return _Windows(windows, faint, bounds)
-
-    def fitted(self, width: float) -> bool:
-        """Whether pulses of this width are drawn with fits."""
-        return width in self._widths and self._widths[width].fits.fits.size > 0
-
-    def drift(self, event: int) -> bool:
-        """Let the rates drift before pulse number `event`; returns whether they moved."""
-        if self._drift.sigma == 0.0:
-            return False
-        every = max(round(self._drift.pulses / _DRIFT_STEPS), 1)
-        if event % every or event == 0:
-            return False
-        keep = math.exp(-every / self._drift.pulses)
-        spread = self._drift.sigma * math.sqrt(-math.expm1(-2.0 * every / self._drift.pulses))
-        _move(self._log_rate, self._cells.rate, keep, spread, self._seed, self._number, event)
-        return True
-
-    def _known(self, width: float) -> _Width:
-        known = self._widths.get(width)
-        if known is None:
-            if len(self._widths) >= 64:
-                self._widths.clear()
-            known = self._widths[width] = _Width(0, self._no_fits)
-        if not known.fits.fits.size and known.evaluated > _EVALUATIONS * self._cells.delta.size:
-            known.fits = self._fitted_to(width)
-        return known
-
-    def _fitted_to(self, width: float) -> _Fits:
-        fits = np.empty((2, self._cells.delta.size, 2 + TERMS), np.float32)
-        error = fit_hazards(self._cells, self._dynamics, width, fits)
-        margin = 2.0 * error + 1e-5
-        shape = np.empty((2, SHAPE), np.float32)
-        sketches = np.empty(2 * self._blocks * PLANES * BLOCK, np.float32)
-        margins = np.empty((2, self._blocks))
-        sketch_hazards(fits, margin, shape, sketches, margins)
-        return _Fits(fits, margin, shape, sketches, margins)
+    cells: Cells
+    dynamics: Dynamics
+    seed: Word
+    number: int
+    headroom: float
+    drift_sigma: float
+    drift_pulses: float
+    log_rate: Floats
+    fittable: bool
+    rungs: list[int]
+    windows: list[Windows]
+    widths: list[float]
+    evaluated: list[int]
+    fits: list[Fits]
+    no_fits: Fits
+    scratch: Integers
 
 
 @kernel
-def _move(
-    log_rate: Floats, rate: Floats, keep: float, spread: float, seed: Word, number: int, event: int
-) -> None:
+def new_sampler(
+    cells: Cells, dynamics: Dynamics, seed: Word, number: int, drift_sigma: float, drift_pulses: float,
+    fittable: bool, log_rate: Floats,
+) -> Sampler:  # fmt: skip
+    """A sampler that has met no width yet; arguments as its attributes."""
+    none = np.empty(0, np.float32)
+    windows = Windows(none, np.empty((2, 0), np.float32), np.empty(0))
+    fits = Fits(
+        np.empty((2, 0, 2 + TERMS), np.float32), 0.0, np.empty((2, SHAPE), np.float32), none, np.empty((2, 0))
+    )
+    # A list takes its type from what is put in.
+    rungs = List()
+    rungs.append(0)
+    known_windows = List()
+    known_windows.append(windows)
+    widths = List()
+    widths.append(0.0)
+    evaluated = List()
+    evaluated.append(0)
+    known_fits = List()
+    known_fits.append(fits)
+    made = Sampler(
+        cells, dynamics, seed, number, math.exp(6.0 * drift_sigma), drift_sigma, drift_pulses, log_rate,
+        fittable, rungs, known_windows, widths, evaluated, known_fits, fits,
+        np.empty(cells.delta.size, np.int64),
+    )  # fmt: skip
+    forget_cells(made)
+    return made
+
+
+@kernel
+def forget_cells(sampler: Sampler) -> None:
+    """A junction broke: what was computed of the cells no longer holds."""
+    sampler.rungs.clear()
+    sampler.windows.clear()
+    _forget_widths(sampler)
+
+
+@kernel
+def _forget_widths(sampler: Sampler) -> None:
+    sampler.widths.clear()
+    sampler.evaluated.clear()
+    sampler.fits.clear()
+
+
+@kernel
+def draw_flips(
+    sampler: Sampler, state: States, volts: Floats, edges: Floats, lowest: Floats, highest: Floats, event: int
+) -> int:
+    """Flip cells; returns how many.
+
+    Args:
+        sampler: of the array.
+        state: (rows, columns), changed in place.
+        volts: of the junctions in each interval, (intervals, rows, columns), V.
+        edges: ends of the intervals, s, rising.
+        lowest: scratch (cells,), used for more than one interval.
+        highest: the same.
+        event: number of the pulse.
+    """
+    width, cells = edges[-1], volts[0].size
+    near = windows_for(sampler, width)
+    if edges.size == 1:
+        lowest = highest = volts.reshape(-1)
+    else:
+        parts = volts.reshape((edges.size, cells))
+        for cell in range(cells):
+            lowest[cell] = highest[cell] = parts[0, cell]
+            for part in range(1, edges.size):
+                lowest[cell] = min(lowest[cell], parts[part, cell])
+                highest[cell] = max(highest[cell], parts[part, cell])
+    place = _place_of(sampler, width, cells) if edges.size == 1 and sampler.fittable else -1
+    fits = sampler.fits[place] if place >= 0 else sampler.no_fits
+    flips, evaluated = draw_pulse(
+        sampler.cells, sampler.dynamics, state, volts, edges, lowest, highest, near.windows, near.faint,
+        near.bounds, fits.fits, fits.margin, fits.shape, fits.sketches, fits.margins,
+        sampler.drift_sigma > 0.0, sampler.seed, sampler.number, event, sampler.scratch,
+    )  # fmt: skip
+    if place >= 0:
+        sampler.evaluated[place] += evaluated
+    return flips
+
+
+@kernel
+def windows_for(sampler: Sampler, width: float) -> Windows:
+    """Have the windows for pulses of `width` s ready."""
+    rung = max(math.ceil(math.log2(width / _RUNG)), 0)
+    for place in range(len(sampler.rungs)):
+        if sampler.rungs[place] == rung:
+            return sampler.windows[place]
+    made = _windows_at(sampler, _RUNG * 2.0**rung)
+    sampler.rungs.append(rung)
+    sampler.windows.append(made)
+    return made
+
+
+@kernel
+def _windows_at(sampler: Sampler, width: float) -> Windows:
+    cells = sampler.cells
+    blocks = (cells.delta.size + BLOCK - 1) // BLOCK
+    drives = np.empty((2, cells.delta.size))
+    windows = np.empty(2 * blocks * BLOCK, np.float32)
+    faint = np.empty((2, windows.size), np.float32)
+    bounds = np.empty(blocks)
+    for chance, found in ((FAINTER, faint[1]), (FAINT, faint[0]), (LIKELY, windows)):
+        drives_at(cells, sampler.dynamics, width, chance / sampler.headroom, drives)
+        fill_windows(drives, found, bounds)
+    return Windows(windows, faint, bounds)
+
+
+@kernel
+def fitted(sampler: Sampler, width: float) -> bool:
+    """Whether pulses of this width, s, are drawn with fits."""
+    for place in range(len(sampler.widths)):
+        if sampler.widths[place] == width:
+            return sampler.fits[place].fits.size > 0
+    return False
+
+
+@kernel
+def fits_of(sampler: Sampler, width: float) -> Fits:
+    """Fits for pulses of this width, s; none before they pay."""
+    place = _place_of(sampler, width, sampler.cells.delta.size)
+    return sampler.fits[place]
+
+
+@kernel
+def _place_of(sampler: Sampler, width: float, cells: int) -> int:
+    """Place of a width among those met; makes its fits as soon as they pay."""
+    place = 0
+    while place < len(sampler.widths) and sampler.widths[place] != width:
+        place += 1
+    if place == len(sampler.widths):
+        if place >= _MOST_WIDTHS:
+            _forget_widths(sampler)
+            place = 0
+        sampler.widths.append(width)
+        sampler.evaluated.append(0)
+        sampler.fits.append(sampler.no_fits)
+    if sampler.fits[place].fits.size == 0 and sampler.evaluated[place] > _EVALUATIONS * cells:
+        sampler.fits[place] = _fitted_to(sampler, width)
+    return place
+
+
+@kernel
+def _fitted_to(sampler: Sampler, width: float) -> Fits:
+    cells = sampler.cells
+    blocks = (cells.delta.size + BLOCK - 1) // BLOCK
+    fits = np.empty((2, cells.delta.size, 2 + TERMS), np.float32)
+    error = fit_hazards(cells, sampler.dynamics, width, fits)
+    margin = 2.0 * error + 1e-5
+    shape = np.empty((2, SHAPE), np.float32)
+    sketches = np.empty(2 * blocks * PLANES * BLOCK, np.float32)
+    margins = np.empty((2, blocks))
+    sketch_hazards(fits, margin, shape, sketches, margins)
+    return Fits(fits, margin, shape, sketches, margins)
+
+
+@kernel
+def drift(sampler: Sampler, event: int) -> bool:
+    """Let the rates drift before pulse number `event`; returns whether they moved."""
+    if sampler.drift_sigma == 0.0:
+        return False
+    every = max(round(sampler.drift_pulses / _DRIFT_STEPS), 1)
+    if event % every != 0 or event == 0:
+        return False
+    keep = math.exp(-every / sampler.drift_pulses)
+    spread = sampler.drift_sigma * math.sqrt(-math.expm1(-2.0 * every / sampler.drift_pulses))
+    log_rate, rate = sampler.log_rate, sampler.cells.rate
     m, n = log_rate.shape
     for i in range(m):
         for j in range(n):
-            draw = normal(seed, EXTRA_STREAM + 4 * number, event, i * n + j)
+            draw = normal(sampler.seed, EXTRA_STREAM + 4 * sampler.number, event, i * n + j)
             log_rate[i, j] = keep * log_rate[i, j] + spread * draw
             rate[i, j] = math.exp(log_rate[i, j])
+    return True

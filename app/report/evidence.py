@@ -1,6 +1,6 @@
 """Everything a report shows, read from a run once and ordered for showing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...records.manifest import Manifest
 from ...records.reader import RunReader
 from ...records.values import MapRecord, MessageRecord, PulseTotal, ReadTotal, SwitchingRecord
+from ..fidelity import fidelity_rows
 from .trials import TrialEvidence, gather_trials
 
 PURPOSES = ("train", "audit", "characterize", "disturb", "map", "program", "calibrate", "infer")
@@ -69,6 +70,7 @@ class Evidence:
     arrays: dict[str, NDArray[Any]]
     messages: list[MessageRecord]
     trials: TrialEvidence | None = None
+    fidelity: Sequence[Mapping[str, Any]] = ()
 
     def number(self, key: str) -> float | None:
         """A number of the result, None if it is absent or something else."""
@@ -102,6 +104,7 @@ def gather(directory: Path) -> Evidence:
             arrays=arrays,
             messages=run.messages(),
             trials=gather_trials(directory, arrays),
+            fidelity=fidelity_table(run.manifest.result, switching),
         )
 
 
@@ -147,6 +150,38 @@ def switching_bins(records: Iterable[SwitchingRecord]) -> list[SwitchingBins]:
             )
         )
     return found
+
+
+def fidelity_table(
+    result: Mapping[str, object], records: Sequence[SwitchingRecord]
+) -> list[Mapping[str, Any]]:
+    """Achieved against requested updates: from the result, or while there is none from the records.
+
+    Records are summed over the audits of an epoch, so there whole epochs are drawn again for the intervals.
+    """
+    given = result.get("update_fidelity")
+    if isinstance(given, list) and all(isinstance(row, Mapping) for row in given):
+        return list(given)
+    layers = sorted({record.layer for record in records})
+    rows: list[Mapping[str, Any]] = []
+    for layer in layers:
+        mine = [record for record in records if record.layer == layer and record.requested > 0.0]
+        found = _by_epoch(mine)
+        rows += [{**row, "layer": layer} for row in fidelity_rows([found], "", "")]
+    return rows
+
+
+def _by_epoch(records: Sequence[SwitchingRecord]) -> NDArray[np.float64]:
+    """(epochs, 2, entries, 3): requested flips, cells, and cells that switched; AP -> P first."""
+    entries: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
+    for each in records:
+        entry = each.requested * each.cells, each.cells, each.switched
+        entries.setdefault((each.epoch, 0 if each.polarity > 0 else 1), []).append(entry)
+    epochs = sorted({epoch for epoch, _ in entries})
+    table = np.zeros((len(epochs), 2, max((len(one) for one in entries.values()), default=0), 3))
+    for (epoch, side), members in entries.items():
+        table[epochs.index(epoch), side, : len(members)] = members
+    return table
 
 
 def flips_by_epoch(

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -190,8 +190,13 @@ def resistance_histogram(maps: Sequence[MapRecord]) -> str:
         return image_uri(figure)
 
 
-def switching(bins: Sequence[SwitchingBins]) -> str:
-    """Requested against measured switching probability of one layer, with 95 % Wilson intervals."""
+def switching(bins: Sequence[SwitchingBins], line: Mapping[str, Any] | None = None) -> str:
+    """Requested against measured switching probability of one layer, with 95 % Wilson intervals.
+
+    Args:
+        bins: of the layer.
+        line: slope and intercept of a fit to them, with interval; None draws none.
+    """
     with styled():
         figure, axes = single_figure(3.9)
         low = 1.0
@@ -214,6 +219,8 @@ def switching(bins: Sequence[SwitchingBins]) -> str:
         axes.plot(
             [start, 1], [start, 1], color=GREY, dashes=(4, 2), linewidth=1.2, zorder=1, label="as requested"
         )
+        if line is not None:
+            _fitted(axes, line, start)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(start, 1.4)
@@ -222,6 +229,16 @@ def switching(bins: Sequence[SwitchingBins]) -> str:
         axes.set_ylabel("measured share switched")
         legend_above(figure, axes, 3)
         return image_uri(figure)
+
+
+def _fitted(axes: Axes, line: Mapping[str, Any], start: float) -> None:
+    """A fitted line, and the band of its slope."""
+    asked = np.geomspace(start, 1.0, 60)
+    intercept = line["intercept"] or 0.0
+    axes.plot(asked, np.maximum(intercept + line["slope"] * asked, 1e-12), color=GREEN, label="fit", zorder=1)
+    if line["slope_low"] is not None and line["slope_high"] is not None:
+        low, high = (np.maximum(intercept + line[key] * asked, 1e-12) for key in ("slope_low", "slope_high"))
+        axes.fill_between(asked, low, high, color=GREEN, alpha=0.15, linewidth=0, zorder=0)
 
 
 def cost(spending: Sequence[Spending]) -> str:

@@ -1,9 +1,10 @@
 """The sections of a report; each returns an empty string when the run has nothing for it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,10 @@ def switching(evidence: Evidence) -> str:
             )
             if any((each.switched == 0).any() for each in bins):
                 caption += " An open triangle is the upper end where no cell switched."
-            shown.append(markup.figure(figures.switching(bins), f"Switching in layer {layer}", caption))
+            line = _fit_of(evidence, layer)
+            if line is not None:
+                caption += f" The line is the fit: slope {_range(line, 'slope')}."
+            shown.append(markup.figure(figures.switching(bins, line), f"Switching in layer {layer}", caption))
     epochs, requested, measured = evidence.flips
     if epochs.size:
         ratio = measured.sum() / requested.sum() if requested.sum() > 0 else float("nan")
@@ -175,7 +179,51 @@ def switching(evidence: Evidence) -> str:
         for each in idle
     ]
     disturb = markup.table(("Asked to stay", "cells", "switched", "share"), rows) if rows else ""
-    return markup.section("Switching", markup.figures(shown), disturb)
+    return markup.section("Switching", markup.figures(shown), _fidelity(evidence), disturb)
+
+
+def _fidelity(evidence: Evidence) -> str:
+    """Achieved against requested E[dw] as a table."""
+    names = {"both": "both", "to_p": figures.POLARITY_NAMES[1], "to_ap": figures.POLARITY_NAMES[-1]}
+    rows = [
+        (
+            f"layer {row['layer']}, {names.get(str(row['polarity']), str(row['polarity']))}",
+            _range(row, "slope"),
+            _range(row, "intercept"),
+            count(float(row["requested_flips"])),
+            count(float(row["flips"])),
+            count(float(row["audits"])),
+        )
+        for row in evidence.fidelity
+    ]
+    if not rows:
+        return ""
+    ways = {(row["encoding"], row["kind"]) for row in evidence.fidelity if row.get("encoding")}
+    way = "".join(f" Encoding {encoding}, {kind} crossbar." for encoding, kind in sorted(ways))
+    text = (
+        f"Achieved against requested E[dw], over audited updates.{way} Slope 1 and intercept 0 are ideal; "
+        "the intercept is a probability a cell and update. In brackets: 95 % intervals, audits drawn again "
+        "whole, since flips of one update come together. Cells still in the wrong state are more often slow "
+        "ones, which lowers the slope."
+    )
+    head = ("Achieved against requested", "slope", "intercept", "flips asked", "flips", "audits")
+    return markup.paragraph(text) + markup.table(head, rows)
+
+
+def _fit_of(evidence: Evidence, layer: int) -> Mapping[str, Any] | None:
+    """The fit of both polarities of a layer, if it has one."""
+    for row in evidence.fidelity:
+        if row["layer"] == layer and row["polarity"] == "both" and row["slope"] is not None:
+            return row
+    return None
+
+
+def _range(row: Mapping[str, Any], name: str) -> str:
+    """A number and its interval."""
+    value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None:
+        return "unknown"
+    return f"{value:.3g}" if low is None or high is None else f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def confusion(evidence: Evidence) -> str:

@@ -7,10 +7,13 @@ import numpy as np
 from ...drivers.contract import Floats
 from ..journal import Journal, States
 from .coincidence import requested
+from .fidelity import CELLS, REQUESTED, SWITCHED
 from .rule import Factor
 
 _EDGES = 10.0 ** np.arange(-6.0, 0.51, 0.5)
 _POLARITIES = (1, -1)
+AUDIT_SHAPE = (len(_POLARITIES), len(_EDGES), 3)
+"""Of what `Audit.add` returns."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Audit:
         self._unasked = np.zeros(len(_POLARITIES), dtype=np.int64)
         self._resting = np.zeros(len(_POLARITIES), dtype=np.int64)
 
-    def add(self, factor: Factor, cell_signs: Floats, before: States, after: States, known: States) -> None:
-        """Compare the states of the layer's cells before and after an update.
+    def add(self, factor: Factor, cell_signs: Floats, before: States, after: States, known: States) -> Floats:
+        """Compare the states of the block's cells before and after an update.
 
         Args:
             factor: what was asked.
@@ -61,7 +64,12 @@ class Audit:
             before: states (inputs, cell columns).
             after: the same after the update.
             known: 1 where both states can be trusted.
+
+        Returns:
+            What this update came to, AP -> P first: sum of requested probabilities, cells, and cells that
+            switched, for cells of similar requested probability, (2, groups, 3).
         """
+        found = np.zeros(AUDIT_SHAPE)
         each = len(cell_signs) // len(factor.columns)
         wanted = np.repeat(requested(factor), each, axis=1)
         direction = np.repeat(np.outer(factor.rows, factor.columns), each, axis=1) * cell_signs
@@ -72,12 +80,16 @@ class Audit:
         bins = np.clip(np.searchsorted(_EDGES, wanted), 0, len(_EDGES) - 1)
         for index, polarity in enumerate(_POLARITIES):
             chosen = asked & (target == (1 if polarity > 0 else 0))
-            self._requested[index] += np.bincount(bins[chosen], wanted[chosen], len(_EDGES))
-            self._cells[index] += np.bincount(bins[chosen], minlength=len(_EDGES))
-            self._switched[index] += np.bincount(bins[chosen & flipped], minlength=len(_EDGES))
+            found[index, :, REQUESTED] = np.bincount(bins[chosen], wanted[chosen], len(_EDGES))
+            found[index, :, CELLS] = np.bincount(bins[chosen], minlength=len(_EDGES))
+            found[index, :, SWITCHED] = np.bincount(bins[chosen & flipped], minlength=len(_EDGES))
             resting = trusted & ~asked & (before == (0 if polarity > 0 else 1))
             self._resting[index] += resting.sum()
             self._unasked[index] += (resting & flipped).sum()
+        self._requested += found[:, :, REQUESTED]
+        self._cells += found[:, :, CELLS].astype(np.int64)
+        self._switched += found[:, :, SWITCHED].astype(np.int64)
+        return found
 
     def by_polarity(self, polarity: int) -> Tally:
         """Sums over the bins of a polarity; cells at rest are those that could switch in it."""

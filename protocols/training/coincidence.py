@@ -89,11 +89,13 @@ def fire_lines(
     if not peak > 0.0:
         return 0.0
     share = -math.expm1(math.log1p(-min(peak, 1.0 - 1e-9)) / slots) / probability
-    line = min(1.0, math.sqrt(share))
+    alone = np.count_nonzero(rows) == 1  # a single row fires for certain: fewer pulses that select nothing
+    row_line = 1.0 if alone else min(1.0, math.sqrt(share))
+    column_line = min(1.0, share) if alone else row_line
     for i in range(rows.size):
-        row_chances[i] = line * abs(rows[i]) / row_most
+        row_chances[i] = row_line * abs(rows[i]) / row_most
     for j in range(columns.size):
-        column_chances[j] = line * abs(columns[j]) / column_most
+        column_chances[j] = column_line * abs(columns[j]) / column_most
     return float(share)
 
 

@@ -22,7 +22,7 @@ _LEAST_LINES = 1.0
 
 def gated(factor: Factor, settings: EncodingSettings, draws: Draws, update: int) -> Factor:
     """The factor on the lines that take part in an update, by number since training began."""
-    if settings.gating == "none":
+    if settings.gating == "none" or (settings.gating == "auto" and settings.kind == "coincidence"):
         return factor
     fixed = -1.0 if isinstance(settings.gating, str) else settings.gating
     rows, columns = np.empty_like(factor.rows), np.empty_like(factor.columns)

@@ -53,6 +53,7 @@ class TrainingResult:
         wall_time: s spent in the epochs.
         failed_cells: cells that could not be restored to the pocketed state, over all tiles.
         interrupted: whether the monitor ended the training early.
+        audits: audited updates of every trained layer, see `Updater.audits`.
     """
 
     network: TrainedNetwork
@@ -64,6 +65,7 @@ class TrainingResult:
     wall_time: float
     failed_cells: int
     interrupted: bool
+    audits: tuple[Floats, ...] = ()
 
 
 class Trainer:
@@ -313,8 +315,9 @@ class Trainer:
         states = tuple(layer.cells(found) for layer, found in zip(self.network.layers, maps, strict=True))
         trained = TrainedNetwork(states, self.network.digital, self._settings.devices, self._settings.weights)
         return TrainingResult(
-            trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted
-        )
+            trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted,
+            tuple(updater.audits for updater in self._updaters),
+        )  # fmt: skip
 
     def _maps(self, label: str, epoch: int | None) -> list[list[ResistanceMap]]:
         """Map every tile, layer by layer."""

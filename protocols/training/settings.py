@@ -30,13 +30,13 @@ class EncodingSettings:
         slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1.
         gating: share of the rows and of the columns that take part in an update, drawn anew for each, in
             (0, 1]; the probability asked of the others rises accordingly. "auto" takes the share that brings
-            the peak to p0.
+            the peak to p0; `coincidence`, whose lines fire at random anyway, then leaves none out.
     """
 
     kind: EncodingKind = "coincidence"
     probability: float = 0.5
     slots: int = 1
-    gating: Gating | float = "none"
+    gating: Gating | float = "auto"
 
 
 @dataclass(frozen=True)

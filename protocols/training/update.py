@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...drivers.contract import Floats
 from ..mapping import ResistanceMap
 from ..settings import PulseSettings
-from .audit import Audit, Tally
+from .audit import AUDIT_SHAPE, Audit, Tally
 from .balance import Balance
 from .block import Block
 from .controller_draws import Draws
@@ -117,6 +118,7 @@ class Updater:
         self.blocks = tuple(BlockUpdater(block, encoding, pulse, balanced) for block in layer.blocks)
         self._since_audit = 0
         self._slot = self._update = 0
+        self._audits: list[Floats] = []
         self.counts = UpdateCounts()
 
     def begin_epoch(self) -> None:
@@ -129,6 +131,11 @@ class Updater:
         """Correct what the audits of the epoch call for."""
         for one in self.blocks:
             one.close_epoch()
+
+    @property
+    def audits(self) -> Floats:
+        """Every audited update over all blocks, (audits, 2, groups, 3); see `Audit.add`."""
+        return np.array(self._audits) if self._audits else np.zeros((0, *AUDIT_SHAPE))
 
     def audited(self) -> Tally:
         """What the audits of this epoch saw, over all blocks."""
@@ -163,13 +170,16 @@ class Updater:
                         selected[number].add(each.phase)
         if audited:
             self._since_audit = 0
-            for one, first, counts in zip(self.blocks, before, selected, strict=True):
+            seen = [
                 self._audit(one, factor, first, counts, epoch)
+                for one, first, counts in zip(self.blocks, before, selected, strict=True)
+            ]
+            self._audits.append(np.sum(seen, axis=0))
 
     def _audit(
         self, one: BlockUpdater, factor: Factor, first: ResistanceMap, selected: SelectCounts, epoch: int
-    ) -> None:
-        """Count what an update did, by requested probability and device by device."""
+    ) -> Floats:
+        """Count what an update did, by requested probability and device by device; see `Audit.add`."""
         block = one.block
         last = _map(block, epoch)
         working = block.calibration.levels.stuck < 0
@@ -179,7 +189,7 @@ class Updater:
                 block.crossbar, selected, polarity, amplitude, self._pulse.width, working, first, last, epoch
             )
         known = working & (first.state >= 0) & (last.state >= 0)
-        one.audit.add(
+        return one.audit.add(
             one.part(factor),
             block.cell_signs,
             block.cells(first.state),

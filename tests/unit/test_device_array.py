@@ -7,17 +7,21 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from mtjloop.compiled import kernel
 from mtjloop.sim.array import Resolve, SimulatedArray, Transistors
 from mtjloop.sim.blocks import BLOCK, PLANES
+from mtjloop.sim.compiled_array import CompiledArray
 from mtjloop.sim.device import BackHopping, Breakdown, Defects, Die, Drift, Heating, Junction, Spread
 from mtjloop.sim.die import draw_tile
 from mtjloop.sim.network import Wires
+from mtjloop.sim.sampler import fits_of
 from mtjloop.sim.switching import switching_probability
 from mtjloop.sim.view import TileView
 
 IDEAL = Wires(0.0, 0.0, 0.0, 0.0)
 ALIKE = Spread(0.0, 0.0, 0.0)
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 
 
 def array(
@@ -224,6 +228,17 @@ def test_heating_raises_the_probability_and_mean_temperature_is_good_for_long_pu
     assert hot.probability(volts[1:], 1e-5) == pytest.approx(found, rel=0.01)
 
 
+@kernel
+def never_fit(array: CompiledArray) -> None:
+    array.sampler.fittable = False
+
+
+@kernel
+def fits_for(array: CompiledArray, width: float) -> tuple[Floats32, Floats, float]:
+    fits = fits_of(array.sampler, width)
+    return fits.sketches, fits.margins, fits.margin
+
+
 @pytest.mark.parametrize("width", [1e-8, 1e-6, 1e-4])
 @pytest.mark.parametrize("level", [0.3, 0.9])
 def test_fitted_draws_are_those_of_the_law(width: float, level: float) -> None:
@@ -233,18 +248,18 @@ def test_fitted_draws_are_those_of_the_law(width: float, level: float) -> None:
     view = TileView.drawn_from(die, 10, 14, 1, 0)
     grid = np.linspace(0.1, 2.5, 200)
     volts = float(grid[np.argmax(view.probability(grid, width).mean(axis=1) > level)])
-    other._sampler._can_fit = False
+    never_fit(other.compiled)
     for k in range(400):
         sign = 1.0 if k % 2 else -1.0
         drive(one, sign * volts, width)
         drive(other, sign * volts, width)
         assert (one.state == other.state).all()
-    known = one._sampler._widths[width].fits
-    assert one._sampler.fitted(width) and not other._sampler.fitted(width)
-    assert 0.0 < known.margin < 0.01
+    sketches, margins, margin = fits_for(one.compiled, width)
+    assert sketches.size > 0 and fits_for(other.compiled, width)[0].size == 0
+    assert 0.0 < margin < 0.01
     # The short forms must judge: as wide as this, they would leave every cell to the law and prove nothing.
-    assert np.isfinite(known.sketches.reshape(2, -1, PLANES, BLOCK)[:, :2]).all()
-    assert known.margins[:, :2].max() < 0.1
+    assert np.isfinite(sketches.reshape(2, -1, PLANES, BLOCK)[:, :2]).all()
+    assert margins[:, :2].max() < 0.1
 
 
 def test_unlikely_flips_have_the_probability_of_the_law() -> None:

@@ -32,8 +32,8 @@ PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
 KINDS = [
     EncodingSettings("coincidence", 0.4),
     EncodingSettings("coincidence", 0.4, slots=4, gating=0.5),
+    EncodingSettings("log-amplitude", 0.3, gating="none"),
     EncodingSettings("log-amplitude", 0.3),
-    EncodingSettings("log-amplitude", 0.3, gating="auto"),
     EncodingSettings("duration-amplitude", 0.3),
 ]
 
@@ -204,7 +204,7 @@ def test_gate_widths_follow_the_measured_hazard() -> None:
 
 def test_gating_keeps_the_mean_and_raises_the_peak() -> None:
     factor = Factor(np.linspace(-1.0, 1.0, 40), np.linspace(1.0, 0.2, 30), 0.004)
-    settings = EncodingSettings(probability=0.1, gating="auto")
+    settings = EncodingSettings("log-amplitude", 0.1)
     total = np.zeros((40, 30))
     for update in range(400):
         some = gated(factor, settings, layer_draws(0, 2), update)
@@ -213,7 +213,7 @@ def test_gating_keeps_the_mean_and_raises_the_peak() -> None:
     wanted = np.outer(factor.rows, factor.columns) * factor.strength
     assert total.sum(axis=1) / 400 == pytest.approx(wanted.sum(axis=1), abs=0.03)
     assert (total * wanted).sum() / (wanted**2).sum() / 400 == pytest.approx(1.0, abs=0.1)
-    same = gated(factor, EncodingSettings(probability=0.1, gating="auto"), layer_draws(0, 2), 7)
+    same = gated(factor, EncodingSettings("log-amplitude", 0.1), layer_draws(0, 2), 7)
     assert (same.rows == gated(factor, settings, layer_draws(0, 2), 7).rows).all()
 
 

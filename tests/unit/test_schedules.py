@@ -126,7 +126,7 @@ def test_an_automatic_period_keeps_window_and_mean_update() -> None:
         for _ in range(samples):
             x = left + 0.3 * rng.standard_normal(9)
             for factor in rule.observe(x, right, 1e-4):
-                count, total = count + 1, total + factor.strength * np.linalg.norm(factor.rows)
+                count, total = count + 1, total + factor.strength * float(np.linalg.norm(factor.rows))
         return count, total
 
     asked(400)

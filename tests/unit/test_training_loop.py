@@ -152,7 +152,8 @@ def test_training_learns_on_a_bench_of_two_levels(iris: Split) -> None:
 @pytest.mark.parametrize("schedule", ["momentum", "per-sample"])
 @pytest.mark.parametrize("kind", ["passive", "1T1R"])
 def test_both_schedules_and_kinds_beat_chance(iris: Split, schedule: Any, kind: str) -> None:
-    _, result = train(iris, replace(SETTINGS, epochs=20, schedule=schedule), kind=kind)
+    rate = 0.02 if schedule == "per-sample" else SETTINGS.rate
+    _, result = train(iris, replace(SETTINGS, epochs=20, schedule=schedule, rate=rate), kind=kind)
     assert result.train.accuracy > 0.7
 
 
