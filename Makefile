@@ -19,7 +19,7 @@ demo: $(RUN) $(KERNELS)
 	$(BIN)/mtjloop train examples/wine/bench.yaml examples/wine/experiment.yaml --seed 0 --report
 
 test: $(DEV) $(KERNELS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(DEV)
 	$(BIN)/ruff check .

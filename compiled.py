@@ -40,6 +40,34 @@ def fused_kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, R
     )
 
 
+class Pointer(types.WrapperAddressProtocol):
+    """A kernel for given types of arguments, as a value that records can hold and other kernels can call.
+
+    What calls it is compiled without it, which saves many seconds where the kernel is a large one.
+
+    Args:
+        function: a kernel.
+        arguments: as it will be called; only their types matter.
+    """
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        given: Any = function
+        typeof = cast(Any, numba).typeof
+        kinds = tuple(typeof(argument) for argument in arguments)
+        given.compile(kinds)
+        made = given.overloads[kinds]
+        self._address: int = made.library.get_pointer_to_function(made.fndesc.llvm_cfunc_wrapper_name)
+        self._signature = made.signature
+
+    def __wrapper_address__(self) -> int:
+        """Where the machine code is."""
+        return self._address
+
+    def signature(self) -> Any:
+        """Types of arguments and results."""
+        return self._signature
+
+
 def by_reference(record: type[Record]) -> type[Record]:
     """Make a dataclass a record that kernels take by reference, so that a call costs the same for any number
     of fields, and may change.

@@ -23,6 +23,7 @@ from ..protocols.training.network import CrossbarNetwork
 from ..protocols.training.placement import TileLimit
 from .clearance import clearance
 from .experiment_file import ExperimentDescription, ExperimentFile, operation_settings
+from .fused.loop import compiled_loop
 from .session import session
 
 _LINES = 64
@@ -121,7 +122,7 @@ def train_chip(params: Mapping[str, Any], features: Floats, labels: Labels, clas
     read, pulse = operation_settings(bench.content)
     runs = None if params["runs"] is None else Path(params["runs"])
     with _opened(bench, seed, runs, bool(params["arm"]), "fit") as (crossbars, journal, monitor):
-        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor)
+        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor, compiled_loop)
         result = trainer.run()
         known = {
             block.crossbar.tile: block.known for layer in trainer.network.layers for block in layer.blocks

@@ -27,6 +27,7 @@ from ..protocols.training.scores import evaluate
 from ..protocols.training.settings import TrainingSettings
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .fused.loop import compiled_loop
 from .format import count, duration, percent, quantity
 from .process_pool import cores, run_tasks
 from .simulated_dies import ideal_crossbars, simulated_crossbars
@@ -247,7 +248,9 @@ def _settings(trial: Trial) -> TrainingSettings:
 def _in_situ(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
     read, pulse = operation_settings(trial.bench.content)
     crossbars = simulated_crossbars(trial.bench, trial.die)
-    return _trained(Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor))
+    return _trained(
+        Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor, compiled_loop)
+    )
 
 
 def _ideal_bernoulli(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:

@@ -16,6 +16,7 @@ from ..protocols.training.loop import Trainer
 from .console import ConsoleMonitor, error_console
 from .experiment_file import operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity
+from .fused.loop import compiled_loop
 from .train_command import baseline_of, training_result
 
 
@@ -104,7 +105,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
     baseline = baseline_of(split, settings.hidden, seed)
     journal, monitor = KeptJournal(), ConsoleMonitor(error_console())
     with monitor.watching():
-        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor)
+        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor, compiled_loop)
         trained = trainer.run()
     result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
     used = crossbars[: len(trainer.crossbars)]

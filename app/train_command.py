@@ -11,6 +11,7 @@ from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
 from .fidelity import fidelity_rows
+from .fused.loop import compiled_loop
 from .network_file import save_network
 from .session import EXPERIMENT, configuration, session
 
@@ -44,7 +45,9 @@ def train(
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
     ) as now:
-        trainer = Trainer(now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor)
+        trainer = Trainer(
+            now.bench.crossbars, split, read, pulse, settings, seed, now.recorder, now.monitor, compiled_loop
+        )
         trained = trainer.run()
         save_network(
             now.recorder.directory,

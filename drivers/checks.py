@@ -41,12 +41,13 @@ def on_grid(values: Floats, step: float) -> Floats:
     if not step > 0.0:
         return given
     rounded = np.empty(given.shape)
-    _round(given.reshape(-1), step, rounded.reshape(-1))
+    round_to(given.reshape(-1), step, rounded.reshape(-1))
     return rounded
 
 
 @kernel
-def _round(values: Floats, step: float, rounded: Floats) -> None:
+def round_to(values: Floats, step: float, rounded: Floats) -> None:
+    """Round values to whole steps, > 0, into `rounded`; NaN stays NaN."""
     for k in range(values.size):
         rounded[k] = np.rint(values[k] / step) * step
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from ..errors import CapabilityError, FaultError, LimitError
+from ..errors import CapabilityError, ConvergenceError, FaultError, LimitError
 from .arming import Arming
 from .checks import quantised_bias, quantised_pulse
 from .contract import (
@@ -21,7 +21,13 @@ from .contract import (
     level_span,
 )
 
+if TYPE_CHECKING:
+    from .compiled_crossbar import CompiledCrossbar
+
 Answer = TypeVar("Answer")
+
+MADE, REFUSED, OVER_CURRENT, UNSOLVED = 0, 1, 2, 3
+"""How an operation made by compiled code ended, see `Guard.settle`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,15 @@ class Limits:
     read_voltage: float
     line_current: float
     pulse_width: float
+
+
+@runtime_checkable
+class Compilable(Protocol):
+    """A crossbar that compiled code can operate."""
+
+    def compiled(self, limits: Limits) -> "CompiledCrossbar":
+        """This very crossbar, behind a guard with these limits."""
+        ...
 
 
 class Guard:
@@ -88,6 +103,47 @@ class Guard:
         reading = self._watched(lambda: self._crossbar.read(bias))
         self._check_after("read", reading.compliance, reading.peak_current)
         return reading
+
+    def compiled(self) -> "CompiledCrossbar | None":
+        """The crossbar behind, with the same limits, for compiled code; None if it cannot be had.
+
+        Ask `admit` before compiled code operates it, and `settle` after.
+        """
+        behind = self._crossbar
+        return behind.compiled(self._limits) if isinstance(behind, Compilable) else None
+
+    def admit(self) -> None:
+        """Let compiled code operate the simulated crossbar behind this guard, within the same limits.
+
+        Raises:
+            SafetyError: the bench may not be energised, or a fault has stopped it.
+        """
+        self._arming.energise()
+
+    def settle(self, ended: int, peak: float) -> None:
+        """Judge how the latest operation of compiled code ended, as after any other.
+
+        Args:
+            ended: `MADE`; `REFUSED`: a limit or the range of the bench forbids it, nothing was done;
+                `OVER_CURRENT`: a line met its limit; `UNSOLVED`: the array solve failed.
+            peak: largest line current of the operation, A.
+
+        Raises:
+            LimitError: it was refused.
+            FaultError: a line met its current limit.
+            ConvergenceError: the array solve failed.
+        """
+        if ended == REFUSED:
+            raise LimitError(
+                f"an operation would leave a limit of the die ({self._limits.device_voltage:g} V in a pulse, "
+                f"{self._limits.read_voltage:g} V in a read) or the range of the bench; nothing was sent; "
+                "change the operation section of the bench file"
+            )
+        if ended == UNSOLVED:
+            cause = "the array solve did not converge in a compiled loop; use smaller tiles"
+            self._trip(cause)
+            raise ConvergenceError(cause)
+        self._check_after("read or pulse", ended == OVER_CURRENT, peak)
 
     def safe(self) -> SafeState:
         """All outputs off; always let through."""

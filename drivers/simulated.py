@@ -25,7 +25,9 @@ from ..sim.spreads import decompose
 from ..sim.switching import LawName
 from ..sim.view import TileView, correlations, drawn_spreads, target_spreads
 from .checks import check_bias, check_pulse, on_grid
+from .compiled_crossbar import CompiledCrossbar, compile_crossbar
 from .contract import Applied, Bias, Capabilities, Kind, Pulse, Reading, SafeState, Timing
+from .guard import Limits
 
 __all__ = [
     "DEFECTS",
@@ -122,6 +124,14 @@ class SimulatedCrossbar:
     def array(self) -> SimulatedArray:
         """The hidden array, for tests and for the bench that stores a chip; experiments never see it."""
         return self._array
+
+    def compiled(self, limits: Limits) -> CompiledCrossbar:
+        """This very crossbar, behind a guard with these limits, for compiled code."""
+        electronics = self._electronics
+        return compile_crossbar(
+            self._array.compiled, limits, electronics.line_current, electronics.voltage_range,
+            electronics.voltage_resolution, electronics.read_noise, electronics.timing,
+        )  # fmt: skip
 
     def apply(self, pulse: Pulse) -> Applied:
         """Give a pulse; see `Crossbar.apply`."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..drivers.contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
 from ..errors import CapabilityError, LimitError
 from .journal import Journal
@@ -43,6 +45,11 @@ class RecordedCrossbar:
     def capabilities(self) -> Capabilities:
         """Those of the crossbar behind."""
         return self.crossbar.capabilities
+
+    @property
+    def purpose(self) -> tuple[str, int | None]:
+        """Purpose and epoch under which operations are recorded now."""
+        return self._purpose, self._epoch
 
     @contextmanager
     def during(self, purpose: str, epoch: int | None = None) -> Iterator[None]:
@@ -96,6 +103,23 @@ class RecordedCrossbar:
         self.totals.energy += reading.energy or 0.0
         self.totals.elapsed += reading.elapsed
         return reading
+
+    def record_made(self, pulse: Pulse, *, energy: float, peak_current: float) -> None:
+        """Record a pulse that a compiled loop has given to a simulated crossbar and counted itself."""
+        if self.journal is None:
+            return
+        width, timing = float(np.max(pulse.width)), self.capabilities.timing
+        self.last_pulse = number = self.journal.begin_pulse(
+            self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
+        )
+        self.journal.complete_pulse(
+            number,
+            width=width,
+            energy=energy,
+            elapsed=timing.pulse_overhead + pulse.repeat * (width + timing.repeat_gap) - timing.repeat_gap,
+            compliance=False,
+            peak_current=peak_current,
+        )
 
     def safe(self) -> SafeState:
         """All outputs off; see `Crossbar.safe`."""

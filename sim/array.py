@@ -14,7 +14,7 @@ from .compiled_array import CompiledArray, cells_changed, counts_of, new_array, 
 from .die import Tile
 from .network import Wires, conductance_of, no_convergence
 from .parameters import check_parameter, default_of
-from .pulsing import apply_repeatedly
+from .pulsing import apply_levels
 from .reading import read_levels, solve_static
 from .sampler import new_sampler
 
@@ -218,7 +218,7 @@ class SimulatedArray:
                 f"widths are {widths}; finite numbers > 0 s are accepted (0 closes the gate of a row)"
             )
         row_currents, column_currents = np.empty(rows), np.empty(columns)
-        energy, residual, flips, broken, peak = apply_repeatedly(
+        energy, residual, flips, broken, peak = apply_levels(
             self._compiled, row_levels, column_levels, widths, edges, repeat, row_currents, column_currents
         )
         if residual > 0.0:

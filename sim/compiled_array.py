@@ -209,6 +209,13 @@ def place_at(array: CompiledArray, pulses: int, reads: int) -> None:
 
 
 @kernel
+def counts_of_lines(array: CompiledArray) -> tuple[int, int]:
+    """Rows and columns."""
+    rows, columns = array.state.shape
+    return rows, columns
+
+
+@kernel
 def counts_of(array: CompiledArray) -> tuple[int, int]:
     """Pulses and reads so far."""
     return array.pulses, array.reads

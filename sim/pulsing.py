@@ -15,11 +15,10 @@ from .sampler import draw_flips, drift
 
 @kernel
 def apply_levels(
-    array: CompiledArray, row_levels: Floats, column_levels: Floats, widths: Floats, edges: Floats
-) -> tuple[float, float, int, int]:
-    """Give one pulse; every cell may flip by the voltage it sees, and is worn by it.
-
-    The line currents of its first interval are left in `array.row_current` and `array.column_current`.
+    array: CompiledArray, row_levels: Floats, column_levels: Floats, widths: Floats, edges: Floats,
+    repeat: int, row_currents: Floats, column_currents: Floats,
+) -> tuple[float, float, int, int, float]:  # fmt: skip
+    """Give a pulse `repeat` times; every cell may flip by the voltage it sees, and is worn by it.
 
     Args:
         array: changed.
@@ -27,41 +26,58 @@ def apply_levels(
         column_levels: (columns,), V; NaN floats.
         widths: of each row, (rows,), s; 0 keeps a gate closed.
         edges: the distinct widths other than 0, rising, s.
+        repeat: >= 1.
+        row_currents: returned, of the first interval of the first repeat, (rows,), A.
+        column_currents: returned, the same, (columns,), A.
 
     Returns:
-        Energy in J (NaN if the solve failed: no cell was flipped), the residual in V of a solve that failed,
-        flips, and junctions that broke.
+        Energy in J, the residual in V of a solve that failed (0 if none did; no cell was flipped by that
+        repeat, and later ones are not given), flips, broken junctions, and the largest line current, A.
     """
     lines = array.pulse_lines
     take_levels(row_levels, array.driver, lines.s_row, lines.v_row)
     take_levels(column_levels, array.driver, lines.s_col, lines.v_col)
-    if drift(array.sampler, array.pulses):
-        array.summed[:] = 0
     rows, columns = array.state.shape
     volts = array.volts if edges.size == 1 else np.empty((edges.size, rows, columns))
-    flips = 0
-    if array.events:
-        energy, residual, flips = pulse_events(
-            array.cells, array.state, array.dynamics, array.access, lines, widths, edges, TOLERANCE,
-            MOST_ITERATIONS, array.pulse_network, array.work, array.seed, array.number, array.pulses,
-            array.row_current, array.column_current, array.volts[0], array.flipped,
-        )  # fmt: skip
-    else:
-        energy, residual = pulse_voltages(
-            array.cells, array.state, array.dynamics, array.access, lines, widths, edges, TOLERANCE,
-            MOST_ITERATIONS, array.pulse_network, array.work, array.loaded, volts, array.opened,
-            array.row_current, array.column_current,
-        )  # fmt: skip
-    if math.isnan(energy):
-        array.loaded = False
-        return energy, residual, 0, 0
-    array.loaded = True
-    if not array.events:
-        flips = draw_flips(array.sampler, array.state, volts, edges, array.low, array.high, array.pulses)
-    array.pulses += 1
-    if flips > 0 or array.events:
-        states_changed(array)
-    return energy, residual, flips, _worn(array, volts, edges)
+    energy, peak, flips, broken = 0.0, 0.0, 0, 0
+    for k in range(repeat):
+        if drift(array.sampler, array.pulses):
+            array.summed[:] = 0
+        flipped = 0
+        if array.events:
+            given, residual, flipped = pulse_events(
+                array.cells, array.state, array.dynamics, array.access, lines, widths, edges, TOLERANCE,
+                MOST_ITERATIONS, array.pulse_network, array.work, array.seed, array.number, array.pulses,
+                array.row_current, array.column_current, array.volts[0], array.flipped,
+            )  # fmt: skip
+        else:
+            given, residual = pulse_voltages(
+                array.cells, array.state, array.dynamics, array.access, lines, widths, edges, TOLERANCE,
+                MOST_ITERATIONS, array.pulse_network, array.work, array.loaded, volts, array.opened,
+                array.row_current, array.column_current,
+            )  # fmt: skip
+        if math.isnan(given):
+            array.loaded = False
+            return energy, max(residual, TOLERANCE), flips, broken, peak
+        array.loaded = True
+        if not array.events:
+            flipped = draw_flips(
+                array.sampler, array.state, volts, edges, array.low, array.high, array.pulses
+            )
+        array.pulses += 1
+        if flipped > 0 or array.events:
+            states_changed(array)
+        energy += given
+        flips += flipped
+        broken += _worn(array, volts, edges)
+        for current in array.row_current:
+            peak = max(peak, abs(current))
+        for current in array.column_current:
+            peak = max(peak, abs(current))
+        if k == 0:
+            row_currents[:] = array.row_current
+            column_currents[:] = array.column_current
+    return energy, 0.0, flips, broken, peak
 
 
 @kernel
@@ -77,42 +93,3 @@ def _worn(array: CompiledArray, volts: Floats, edges: Floats) -> int:
     if broken > 0:
         cells_changed(array)
     return broken
-
-
-@kernel
-def apply_repeatedly(
-    array: CompiledArray, row_levels: Floats, column_levels: Floats, widths: Floats, edges: Floats,
-    repeat: int, row_currents: Floats, column_currents: Floats,
-) -> tuple[float, float, int, int, float]:  # fmt: skip
-    """Give a pulse `repeat` times; arguments as of `apply_levels`.
-
-    Args:
-        array: changed.
-        row_levels: (rows,), V; NaN floats.
-        column_levels: (columns,), V; NaN floats.
-        widths: (rows,), s.
-        edges: rising, s.
-        repeat: >= 1.
-        row_currents: returned, of the first repeat, (rows,), A.
-        column_currents: returned, of the first repeat, (columns,), A.
-
-    Returns:
-        Energy in J, the residual in V of a solve that failed (0 if none did; later repeats are not given),
-        flips, broken junctions, and the largest line current of any repeat, A.
-    """
-    energy, peak, flips, broken = 0.0, 0.0, 0, 0
-    for k in range(repeat):
-        given, residual, some, shorted = apply_levels(array, row_levels, column_levels, widths, edges)
-        if math.isnan(given):
-            return energy, max(residual, TOLERANCE), flips, broken, peak
-        energy += given
-        flips += some
-        broken += shorted
-        for current in array.row_current:
-            peak = max(peak, abs(current))
-        for current in array.column_current:
-            peak = max(peak, abs(current))
-        if k == 0:
-            row_currents[:] = array.row_current
-            column_currents[:] = array.column_current
-    return energy, 0.0, flips, broken, peak

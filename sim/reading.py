@@ -30,6 +30,9 @@ from .lines import Lines
 from .network import MOST_ITERATIONS, TOLERANCE
 from .panels import padded
 
+SOLVE, USE, UPDATE, MAKE = 0, 1, 2, 3
+"""Ways to make a read, see `_way_to_read`."""
+
 
 @kernel
 def read_levels(
@@ -54,10 +57,48 @@ def read_levels(
         array.bounded[:] = 0
         array.summed[:] = 0
     energy, peak = 0.0, 0.0
+    spare = np.empty(currents.shape[1])
     for k in range(levels.shape[0]):
-        power, largest, residual = _read_once(array, levels[k], forward, currents[k])
+        floating = False
+        for level in levels[k]:
+            floating |= math.isnan(level)
+        rung = _ready_rung(array, levels[k], forward, floating)
+        way = SOLVE if floating else _way_to_read(array, levels[k], forward)
+        if way == UPDATE:
+            way = USE if _update(array, forward) else SOLVE
+        if way == MAKE and not _make(array, forward):
+            way = SOLVE
+        power, largest, residual = 0.0, 0.0, 0.0
+        # All ways go through one call of each kind of read, because compiling one takes many seconds.
+        # MAKE compares two reads with exact ones: all lines at the largest level, where drops and N are
+        # largest, and the read asked for. USE solves only if some cell may be disturbed.
+        asked, more, turn = levels[k], way == MAKE, 0
+        if way == MAKE:
+            asked = np.full(levels.shape[1], SPARE * _largest_of(levels[k]))
+        while True:
+            if way != USE or turn > 0:
+                found = currents[k] if way != USE else spare
+                power_solved, largest_solved, residual = _read_solved(array, asked, forward, floating, found)
+                if way != USE:
+                    power, largest = power_solved, largest_solved
+            if residual == 0.0 and (way == MAKE or (way == USE and turn == 0)):
+                found = currents[k] if way == USE else spare
+                power_found, largest_found, residual = _read_matrix(array, asked, forward, found)
+                if way == USE:
+                    power, largest = power_found, largest_found
+                    more = candidates_due(array.sums[rung], array.seed, array.number, array.reads)
+                elif residual > 0.0 or not _close(array, forward, currents[k], spare):
+                    _give_up(array, forward)
+                    residual = 0.0
+            if residual > 0.0 or not more:
+                break
+            asked, more, turn = levels[k], False, turn + 1
         if residual > 0.0:
             return energy, peak, residual
+        if way == MAKE:
+            _made(array, forward, SPARE * _largest_of(levels[k]))
+        if way != USE or turn > 0:
+            _disturb(array, rung)
         energy += power * duration
         peak = max(peak, largest)
         array.reads += 1
@@ -68,25 +109,11 @@ def read_levels(
 
 
 @kernel
-def _read_once(
-    array: CompiledArray, levels: Floats, forward: bool, currents: Floats
-) -> tuple[float, float, float]:
-    """One read without noise; power in W, largest current in A, residual in V as of `read_levels`."""
-    floating = False
+def _largest_of(levels: Floats) -> float:
+    largest = 0.0
     for level in levels:
-        floating |= math.isnan(level)
-    rung = _ready_rung(array, levels, forward, floating)
-    if not floating and _matrix_ready(array, levels, forward):
-        power, largest, residual = _read_matrix(array, levels, forward, currents)
-        if residual == 0.0 and candidates_due(array.sums[rung], array.seed, array.number, array.reads):
-            # Which cell flips depends on the true voltages.
-            _, _, residual = _read_solved(array, levels, forward, False, np.empty(currents.size))
-            _disturb(array, rung)
-        return power, largest, residual
-    power, largest, residual = _read_solved(array, levels, forward, floating, currents)
-    if residual == 0.0:
-        _disturb(array, rung)
-    return power, largest, residual
+        largest = max(largest, abs(level))
+    return largest
 
 
 @kernel
@@ -199,38 +226,34 @@ def _floating_lines(lines: Lines, levels: Floats, forward: bool) -> Lines:
 
 
 @kernel
-def _matrix_ready(array: CompiledArray, levels: Floats, forward: bool) -> bool:
-    """Whether this read can be made with the effective conductances; brings them up to date if so.
+def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
+    """Whether to solve this read, to use the effective conductances, or to update or make them first.
 
     They are made once as many reads were solved as making them costs, less the updates that flips would have
     cost meanwhile, and dropped when many cells differ at once.
     """
     effective = array.forward_matrix if forward else array.transposed_matrix
     if effective.matrix.shape[0] == 0 or effective.counts[USELESS] == 1:
-        return False
-    ready = array.forward_ready if forward else array.transposed_ready
-    if not ready:
-        changed = 0
+        return SOLVE
+    changed = 0
+    if not (array.forward_ready if forward else array.transposed_ready):
         for i in range(array.state.shape[0]):
             for j in range(array.state.shape[1]):
                 changed += array.state[i, j] != effective.held[i, j]
-        if effective.counts[KNOWN] == 0:
-            effective.counts[SAVED] = max(effective.counts[SAVED] - changed, 0)
-        elif (
-            changed > FEW * levels.size
-            or effective.counts[UPDATES] + changed > MOST_UPDATES
-            or not _update(array, forward)
-        ):
-            effective.counts[KNOWN] = 0
-            effective.counts[SAVED] = 0
-    if effective.counts[KNOWN] == 0:
-        effective.counts[SAVED] += 1
-        if effective.counts[SAVED] <= levels.size or not _make(array, levels, forward):
-            return False
-    largest = 0.0
-    for level in levels:
-        largest = max(largest, abs(level))
-    return bool(largest <= effective.span[0] * (1.0 + 1e-9))
+        if changed == 0 and effective.counts[KNOWN] == 1:  # flipped and flipped back
+            if forward:
+                array.forward_ready = True
+            else:
+                array.transposed_ready = True
+    counts = effective.counts
+    if counts[KNOWN] == 1 and (changed > FEW * levels.size or counts[UPDATES] + changed > MOST_UPDATES):
+        counts[KNOWN] = counts[SAVED] = 0
+    if counts[KNOWN] == 0:
+        counts[SAVED] = max(counts[SAVED] - changed, 0) + 1
+        return MAKE if counts[SAVED] > levels.size else SOLVE
+    if _largest_of(levels) > effective.span[0] * (1.0 + 1e-9):
+        return SOLVE
+    return UPDATE if changed > 0 else USE
 
 
 @kernel
@@ -250,6 +273,7 @@ def _update(array: CompiledArray, forward: bool) -> bool:
                     array.column_current,
                 )  # fmt: skip
                 if residual > 0.0:
+                    effective.counts[KNOWN] = 0
                     return False
                 effective.held[i, j] = state
     if forward:
@@ -267,37 +291,34 @@ def slope_at_rest(access: Access, conductance_p: float, tmr: float, state: int) 
 
 
 @kernel
-def _make(array: CompiledArray, levels: Floats, forward: bool) -> bool:
-    """Make the matrix and compare a read with an exact one; False if it is of no use."""
+def _make(array: CompiledArray, forward: bool) -> bool:
+    """Make the matrix; False if a solve failed."""
     network = array.forward_network if forward else array.transposed_network
     lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
     _factored(array, forward)
-    _load(array)
+    effective.counts[SAVED] = 0
     residual = make_matrix(
         network, array.work, lines, forward, effective, MOST_ITERATIONS, array.row_current,
         array.column_current,
     )  # fmt: skip
-    effective.counts[SAVED] = 0
-    if residual > 0.0:
-        return False
-    largest = 0.0
-    for level in levels:
-        largest = max(largest, SPARE * abs(level))
-    sensed = array.state.shape[1] if forward else array.state.shape[0]
-    exact, found = np.empty(sensed), np.empty(sensed)
-    effective.counts[KNOWN] = 1
-    for trial in range(2):
-        # All lines at the largest level: the largest drops, and the largest N; and the read itself.
-        asked = np.full(levels.size, largest) if trial == 0 else levels
-        _, _, failed = _read_solved(array, asked, forward, False, exact)
-        _, _, missed = _read_matrix(array, asked, forward, found)
-        if failed > 0.0 or missed > 0.0 or not _close(array, forward, exact, found):
-            effective.counts[KNOWN] = 0
-            effective.counts[USELESS] = 1
-            return False
+    effective.counts[KNOWN] = 1 if residual == 0.0 else 0
+    return residual == 0.0
+
+
+@kernel
+def _give_up(array: CompiledArray, forward: bool) -> None:
+    """Never use the matrix: reads with it are not close enough to exact ones."""
+    effective = array.forward_matrix if forward else array.transposed_matrix
+    effective.counts[KNOWN] = 0
+    effective.counts[USELESS] = 1
+
+
+@kernel
+def _made(array: CompiledArray, forward: bool, largest: float) -> None:
+    """Note up to which level, V, reads were compared."""
+    effective = array.forward_matrix if forward else array.transposed_matrix
     effective.span[0] = largest
-    return True
 
 
 @kernel

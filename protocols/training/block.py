@@ -37,6 +37,7 @@ class Block:
         place: of the block within its layer.
         layout: how weights are made of cells.
         cell_signs: +1 or -1 for each cell column, (cell columns,).
+        read: how signals are read.
 
     Args:
         crossbar: see above.
@@ -62,7 +63,7 @@ class Block:
             )
         self.crossbar, self.place, self.layout = crossbar, place, layout
         self.cell_signs = layout.signs(place.outputs)
-        self._read = read
+        self.read = read
         self._calibration: Calibration | None = None
         self._forward_step = self._backward_step = 1.0
 
@@ -128,7 +129,7 @@ class Block:
         layout = self.layout
         gather_outputs(
             currents, self.cell_signs, layout.each, layout.devices, layout.references,
-            layout.reference_share, sizes / (self._forward_step * self._read.voltage),
+            layout.reference_share, sizes / (self._forward_step * self.read.voltage),
             self.place.first_output, sums,
         )  # fmt: skip
 
@@ -148,12 +149,12 @@ class Block:
         )  # fmt: skip
         levels, sizes = self._levels(signals, 0, used, self._columns)
         currents = self._sensed(levels, "transposed")
-        scales = sizes / (layout.devices * self._backward_step * self._read.voltage)
+        scales = sizes / (layout.devices * self._backward_step * self.read.voltage)
         add_scaled(currents, scales, place.first_input, place.inputs, sums)
 
     def map(self) -> ResistanceMap:
         """Resistance and state of every cell of the crossbar."""
-        return map_crossbar(self.crossbar, self._read, self.calibration.levels.threshold)
+        return map_crossbar(self.crossbar, self.read, self.calibration.levels.threshold)
 
     def cells(self, values: States) -> States:
         """What a map (rows, columns) says of the cells of the block, (inputs, cell columns)."""
@@ -194,7 +195,7 @@ class Block:
     def _sensed(self, levels: Floats, orientation: Orientation) -> Floats:
         """Currents of reads, (reads, sensed)."""
         one = len(levels) == 1
-        found = sense(self.crossbar, levels[0] if one else levels, orientation, self._read)
+        found = sense(self.crossbar, levels[0] if one else levels, orientation, self.read)
         return found.reshape(len(levels), -1)
 
     def _slope(self, forward: bool, weights: Floats, rng: np.random.Generator) -> float:
@@ -218,7 +219,7 @@ class Block:
     def _levels(self, signals: Floats, first: int, count: int, lines: int) -> tuple[Floats, Floats]:
         """Line levels for some of the signals, and the size of each read that they were scaled by."""
         levels, sizes = np.zeros((len(signals), lines)), np.empty(len(signals))
-        if not scale_to(self._read.voltage, signals, first, count, levels, sizes):
+        if not scale_to(self.read.voltage, signals, first, count, levels, sizes):
             # NaN would float a line; a numeric failure must not pass for that.
             raise ProtocolError("a signal to be read is not finite; lower the rates of the training section")
         return levels, sizes

@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...drivers.contract import Crossbar, Floats
 from ...errors import ConfigurationError
@@ -31,6 +33,10 @@ from .update import Updater
 __all__ = ["TrainedNetwork", "Trainer", "TrainingResult"]
 
 _STATISTICS_SAMPLES = 100
+_AT_ONCE = 256
+"""Samples shown between two looks at whoever watches."""
+_TOLD_EVERY = 16
+"""Samples between two notes of progress."""
 _SUITING_EPOCHS = 3
 """First epochs after which an automatic period may change."""
 _PEAK_SHARE = 0.2
@@ -68,6 +74,47 @@ class TrainingResult:
     audits: tuple[Floats, ...] = ()
 
 
+@dataclass(frozen=True)
+class LoopParts:
+    """What showing samples works on; all of it changes in place.
+
+    Attributes:
+        network: layers and digital parts.
+        rules: one a layer.
+        updaters: one a layer.
+        split: data; the training part is shown.
+        settings: how to train.
+        pulse: how to pulse.
+    """
+
+    network: CrossbarNetwork
+    rules: Sequence[Rule]
+    updaters: Sequence[Updater]
+    split: Split
+    settings: TrainingSettings
+    pulse: PulseSettings
+
+
+class SampleLoop(Protocol):
+    """Shows samples of the training part in place of the loop in Python: same states, to the last bit."""
+
+    def run(self, order: NDArray[np.int64], fall: float, pulse: bool) -> tuple[int, int]:
+        """Show samples in turn until one needs the loop in Python.
+
+        Args:
+            order: numbers of samples.
+            fall: factor on all rates.
+            pulse: whether pulses are sent.
+
+        Returns:
+            Samples shown, and how many of them violated the margin.
+
+        Raises:
+            SafetyError: the guard stopped an operation.
+        """
+        ...
+
+
 class Trainer:
     """A network being trained on crossbars.
 
@@ -80,6 +127,7 @@ class Trainer:
         seed: of everything the controller draws.
         journal: where to record; None records nothing.
         monitor: who watches.
+        compile_loop: offers a loop that is as good as this one and faster, or none; None never asks.
 
     Raises:
         ConfigurationError: layers do not fit the crossbars.
@@ -95,6 +143,7 @@ class Trainer:
         seed: int,
         journal: Journal | None,
         monitor: Monitor,
+        compile_loop: Callable[[LoopParts], SampleLoop | None] | None = None,
     ) -> None:
         if settings.output == "code" and not settings.hidden:
             raise ConfigurationError(
@@ -117,6 +166,8 @@ class Trainer:
             settings.hidden_gain,
             settings.output_gain,
         )
+        self._compile = compile_loop
+        self._fast: SampleLoop | None = None
         self._updaters: list[Updater] = []
         self._rules: list[Rule] = []
         self._pocket: Pocketed | None = None
@@ -136,6 +187,7 @@ class Trainer:
         self._maps("before", None)
         self._start()
         self._follow_drift()
+        self._choose_loop()
         began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
@@ -172,6 +224,11 @@ class Trainer:
             for number, layer in enumerate(trained)
         ]
         self._rules = [make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in trained]
+        self._choose_loop()
+
+    def _choose_loop(self) -> None:
+        parts = LoopParts(self.network, self._rules, self._updaters, self._split, self._settings, self._pulse)
+        self._fast = None if self._compile is None else self._compile(parts)
 
     def _follow_drift(self) -> None:
         """Let the select voltage of every layer follow its reference cells, if asked to."""
@@ -183,23 +240,32 @@ class Trainer:
                 one.block, settings.feedback, one.amplitudes, self._read, self._pulse, self._rng
             )
 
+    def _show(self, order: NDArray[np.int64], epoch: int, fall: float, pulse: bool) -> tuple[int, int]:
+        """Show the first of some samples, or as many as the compiled loop takes; how many, and violators."""
+        if self._fast is not None:
+            shown, violators = self._fast.run(order[:_AT_ONCE], fall, pulse)
+            if shown > 0:
+                return shown, violators
+        split = self._split
+        violated = self._sample(split.train_x[order[0]], int(split.train_y[order[0]]), epoch, fall, pulse)
+        return 1, int(violated)
+
     def _epoch(self, epoch: int) -> int:
         """One pass over the training part; returns the samples done."""
         settings, split = self._settings, self._split
         fall = settings.rate_share(epoch)
         for updater in self._updaters:
             updater.begin_epoch()
-        violators = done = 0
+        violators = done = told = 0
         total = len(split.train_x) * settings.epochs
+        order = self._rng.permutation(len(split.train_x))
         with self._during("train", epoch):
-            for sample in self._rng.permutation(len(split.train_x)):
-                if self._monitor.should_stop():
-                    break
-                violators += self._sample(
-                    split.train_x[sample], int(split.train_y[sample]), epoch, fall, True
-                )
-                done += 1
-                if done % 16 == 0:
+            while done < len(order) and not self._monitor.should_stop():
+                shown, some = self._show(order[done:], epoch, fall, True)
+                done += shown
+                violators += some
+                if done >= told + _TOLD_EVERY:
+                    told = done
                     self._monitor.progress("train", epoch * len(split.train_x) + done, total)
         score = self._close_epoch(epoch, done, violators)
         self._monitor.progress(
@@ -284,10 +350,10 @@ class Trainer:
             self._monitor.progress("digital parts alone", epoch, settings.epochs)
             fall = settings.rate_share(epoch)
             with self._during("train", -1):
-                for sample in order.permutation(len(split.train_x)):
-                    if self._monitor.should_stop():
-                        break
-                    self._sample(split.train_x[sample], int(split.train_y[sample]), -1, fall, False)
+                samples = order.permutation(len(split.train_x))
+                while len(samples) and not self._monitor.should_stop():
+                    shown, _ = self._show(samples, -1, fall, False)
+                    samples = samples[shown:]
             if self._monitor.should_stop():
                 return None
         self._monitor.progress("digital parts alone", settings.epochs, settings.epochs)

@@ -46,6 +46,12 @@ class CrossbarNetwork:
     h = tanh(g1 a/s + b) in each hidden layer, with s the running rms of a; the next layer reads h minus its
     running mean. Scores are z = g2/sqrt(n) a + c, n the inputs of the last layer. The first layer gets a
     constant input 1 beside the features.
+
+    Attributes:
+        layers: in order.
+        digital: their digital parts.
+        hidden_gain: g1.
+        output_gain: g2/sqrt(n).
     """
 
     def __init__(
@@ -53,8 +59,8 @@ class CrossbarNetwork:
     ) -> None:
         self.layers = tuple(layers)
         self.digital = digital
-        self._hidden_gain = hidden_gain
-        self._output_gain = output_gain / float(np.sqrt(layers[-1].inputs))
+        self.hidden_gain = hidden_gain
+        self.output_gain = output_gain / float(np.sqrt(layers[-1].inputs))
 
     def forward(self, features: Floats) -> Pass:
         """Pass features (features,) or (samples, features) through the chip."""
@@ -66,7 +72,7 @@ class CrossbarNetwork:
             h, signal = np.empty_like(a), np.empty_like(a)
             units = len(part.bias)
             activate(
-                a.reshape(-1, units), self._hidden_gain, part.mean_square, part.bias, part.centre,
+                a.reshape(-1, units), self.hidden_gain, part.mean_square, part.bias, part.centre,
                 h.reshape(-1, units), signal.reshape(-1, units),
             )  # fmt: skip
             pre.append(a)
@@ -77,7 +83,7 @@ class CrossbarNetwork:
         classes = len(self.digital.output_bias)
         scores_of(
             sums.reshape(-1, classes),
-            self._output_gain,
+            self.output_gain,
             self.digital.output_bias,
             scores.reshape(-1, classes),
         )
@@ -95,7 +101,7 @@ class CrossbarNetwork:
             driven = errors[-1]
             if index < len(self.digital.hidden):
                 driven = np.empty_like(errors[-1])
-                before_units(errors[-1], self._hidden_gain, self.digital.hidden[index].mean_square, driven)
+                before_units(errors[-1], self.hidden_gain, self.digital.hidden[index].mean_square, driven)
             hidden = forward.hidden[index - 1]
             found = np.empty_like(hidden)
             through_units(self.layers[index].backward(driven), hidden, found)

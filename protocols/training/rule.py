@@ -52,17 +52,21 @@ class Rule(Protocol):
 
 
 class PerSample:
-    """One rank-1 update a sample, no memory at all."""
+    """One rank-1 update a sample, no memory at all.
+
+    Attributes:
+        threshold: entries below this share of the largest are dropped.
+    """
 
     def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
+        self.threshold = threshold
         self.period = 1
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """The sample itself is the factor."""
         rows, columns = signal.copy(), error.copy()
-        drop(rows, self._threshold)
-        drop(columns, self._threshold)
+        drop(rows, self.threshold)
+        drop(columns, self.threshold)
         return [Factor(rows, columns, rate)]
 
     def suit(self, peak: float, wanted: float) -> None:
@@ -121,6 +125,17 @@ class RankOneMomentum:
     Block power iteration: V_q += d (x . u_q), U_q += x (d . v_q); every `period` violators the directions
     u_q, V_q are pulsed, and the orthonormalised U, V become the next directions.
 
+    Attributes:
+        period: samples between two updates now.
+        first_period: the same at first; the rate is that of this period.
+        memory: what the sums keep from one update to the next.
+        threshold: entries below this share of the largest are dropped.
+        u: directions over the rows, (rank, inputs).
+        v: directions over the columns, (rank, outputs).
+        sum_u: moving sums, (rank, inputs).
+        sum_v: moving sums, (rank, outputs).
+        count: samples seen.
+
     Args:
         inputs: rows of the layer.
         outputs: columns of the layer.
@@ -132,28 +147,28 @@ class RankOneMomentum:
         self, inputs: int, outputs: int, settings: TrainingSettings, rng: np.random.Generator
     ) -> None:
         rank = min(settings.rank, inputs, outputs)
-        self._memory, self._threshold = settings.memory, settings.threshold
+        self.memory, self.threshold = settings.memory, settings.threshold
         self._auto = settings.period == "auto"
         self.period = 1 if settings.period == "auto" else settings.period
         self._window = self.period / (1.0 - settings.memory)
-        self._first = self.period
-        self._u = rng.standard_normal((rank, inputs))
-        self._v = rng.standard_normal((rank, outputs))
-        make_orthonormal(self._u)
-        make_orthonormal(self._v)
-        self._sum_u = np.zeros((rank, inputs))
-        self._sum_v = np.zeros((rank, outputs))
-        self._count = 0
+        self.first_period = self.period
+        self.u = rng.standard_normal((rank, inputs))
+        self.v = rng.standard_normal((rank, outputs))
+        make_orthonormal(self.u)
+        make_orthonormal(self.v)
+        self.sum_u = np.zeros((rank, inputs))
+        self.sum_v = np.zeros((rank, outputs))
+        self.count = 0
 
     def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
         """Follow the directions; every `period` calls return one factor for each."""
-        self._count += 1
-        due = self._count % self.period == 0
-        rate = rate * self.period / self._first
-        rows, columns = np.empty_like(self._u), np.empty_like(self._v)
+        self.count += 1
+        due = self.count % self.period == 0
+        rate = rate * self.period / self.first_period
+        rows, columns = np.empty_like(self.u), np.empty_like(self.v)
         sizes = np.zeros(len(rows))
         follow_directions(
-            self._u, self._v, self._sum_u, self._sum_v, signal, error, self._memory, self._threshold, due,
+            self.u, self.v, self.sum_u, self.sum_v, signal, error, self.memory, self.threshold, due,
             rows, columns, sizes,
         )  # fmt: skip
         return [
@@ -166,7 +181,7 @@ class RankOneMomentum:
             return
         longest = max(1, int(self._window * _LONGEST))
         self.period = min(max(1, round(self.period * wanted / peak)), longest)
-        self._memory = 1.0 - self.period / self._window
+        self.memory = 1.0 - self.period / self._window
 
 
 @kernel

@@ -94,6 +94,10 @@ class Updater:
     Attributes:
         blocks: in the order of the layer.
         counts: of this epoch.
+        slot: number of the next slot since training began.
+        update_number: number of the next update since training began.
+        since_audit: updates since the last audit.
+        draws: fire and leave out rows and columns.
 
     Args:
         layer: calibrated.
@@ -114,12 +118,17 @@ class Updater:
         balanced: bool = False,
     ) -> None:
         self._encoding, self._pulse = encoding, pulse
-        self._audit_every, self._draws = audit_every, draws
+        self._audit_every, self.draws = audit_every, draws
         self.blocks = tuple(BlockUpdater(block, encoding, pulse, balanced) for block in layer.blocks)
-        self._since_audit = 0
-        self._slot = self._update = 0
+        self.since_audit = 0
+        self.slot = self.update_number = 0
         self._audits: list[Floats] = []
         self.counts = UpdateCounts()
+
+    @property
+    def slots(self) -> int:
+        """Chances to fire in one update."""
+        return self._encoding.slots
 
     def begin_epoch(self) -> None:
         """Start new counts."""
@@ -143,22 +152,22 @@ class Updater:
 
     def update(self, factor: Factor, epoch: int) -> None:
         """Send the pulses of one factor, in up to four sign phases a slot and block."""
-        plan = planned(factor, self._encoding, self._draws, self._update)
+        plan = planned(factor, self._encoding, self.draws, self.update_number)
         if plan is None:
             return
-        self._update += 1
+        self.update_number += 1
         self.counts.updates += 1
         self.counts.clipped += int(plan.clipped)
         self.counts.peaks += peak_of(factor)
-        self._since_audit += 1
-        audited = 0 < self._audit_every <= self._since_audit
+        self.since_audit += 1
+        audited = 0 < self._audit_every <= self.since_audit
         for one in self.blocks:
             one.follow_drift(epoch)
         before = [_map(one.block, epoch) for one in self.blocks] if audited else []
         selected = [SelectCounts(one.block) for one in self.blocks] if audited else []
         for _ in range(self._encoding.slots):
-            rows, columns = slot_fires(plan, self._draws, self._slot)
-            self._slot += 1
+            rows, columns = slot_fires(plan, self.draws, self.slot)
+            self.slot += 1
             for number, one in enumerate(self.blocks):
                 sent = one.encoder.pulses(plan, rows, columns, one.amplitudes)
                 self.counts.pulses += len(sent)
@@ -169,7 +178,7 @@ class Updater:
                     for each in sent:
                         selected[number].add(each.phase)
         if audited:
-            self._since_audit = 0
+            self.since_audit = 0
             seen = [
                 self._audit(one, factor, first, counts, epoch)
                 for one, first, counts in zip(self.blocks, before, selected, strict=True)
