@@ -27,8 +27,8 @@ from ..protocols.training.scores import evaluate
 from ..protocols.training.settings import TrainingSettings
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
-from .fused.loop import compiled_loop
 from .format import count, duration, percent, quantity
+from .fused.loop import compiled_loop
 from .process_pool import cores, run_tasks
 from .simulated_dies import ideal_crossbars, simulated_crossbars
 
