@@ -36,7 +36,7 @@ def train(
         Path | None, typer.Option(help="Die file of the dry run, such as `mtjloop fit` writes.")
     ] = None,
 ) -> None:
-    """Train a network in situ, on the crossbars of the bench."""
+    """Train a network, or a restricted Boltzmann machine, in situ on the crossbars of the bench."""
     with errors():
         if die is not None and not dry_run:
             raise ConfigurationError(
@@ -54,8 +54,14 @@ def train(
             if rehearsed["interrupted"]:
                 raise typer.Exit(INTERRUPTED)
             return
-        from ..text import print_training
-        from ..train_command import train as work
+        from ..rbm_file import is_rbm_file
+
+        if is_rbm_file(experiment):
+            from ..rbm_command import print_rbm as print_result
+            from ..rbm_command import train_rbm as work
+        else:
+            from ..text import print_training as print_result
+            from ..train_command import train as work
 
         result = work(bench, experiment, seed, runs, arm)
         page = None
@@ -67,7 +73,7 @@ def train(
         if as_json:
             print_json(result)
         else:
-            print_training(result, page)
+            print_result(result, page)
         if result["interrupted"]:
             raise typer.Exit(INTERRUPTED)
 
