@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # numba does not see changes in functions that a cached kernel calls from another file.
 KERNELS := $(VENV)/.kernels-$(shell cat compiled.py draws.py drivers/contract.py sim/*.py sim/*/*.py protocols/*.py protocols/*/*.py | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench results clean
 
 demo: $(RUN) $(KERNELS)
 	$(BIN)/mtjloop train examples/wine/bench.yaml examples/wine/experiment.yaml --seed 0 --report
@@ -30,6 +30,9 @@ lint: $(DEV)
 
 bench: $(DEV) $(KERNELS)
 	$(BIN)/python -m benchmarks.run
+
+results: $(DEV) $(KERNELS)
+	$(BIN)/python -m benchmarks.results
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -59,8 +59,17 @@ def parse_yaml(text: str, name: str, model: type[Model]) -> Model:
     Raises:
         ConfigurationError: naming the file, the key, what was found and what is accepted.
     """
+    return parse_content(parse_mapping(text, name, model), name, model)
+
+
+def parse_content(content: dict[str, Any], name: str, model: type[Model]) -> Model:
+    """Parse what YAML text held into `model`; see `parse_yaml`.
+
+    Raises:
+        ConfigurationError: naming the file, the key, what was found and what is accepted.
+    """
     try:
-        return model.model_validate(parse_mapping(text, name, model))
+        return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError(describe(error, name, model)) from None
 

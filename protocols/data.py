@@ -112,6 +112,25 @@ def hold_back(split: Split, fraction: float, seed: int) -> tuple[Split, Part | N
     return replace(split, train_x=split.train_x[kept], train_y=split.train_y[kept]), part
 
 
+def within_training(split: Split, fraction: float, seed: int) -> Split:
+    """The training part alone, split again: its validation part stands as the test part.
+
+    The test part of `split` is in none of it, so whatever is tuned here has not seen it.
+
+    Args:
+        split: of a data set.
+        fraction: of the training part, in (0, 1).
+        seed: chooses the samples.
+
+    Raises:
+        DataError: too few samples of a class for that.
+    """
+    kept, part = hold_back(split, fraction, seed)
+    if part is None:
+        raise DataError(f"a validation part of {fraction:g} of the training part; (0, 1) is accepted")
+    return replace(kept, test_x=part.features, test_y=part.labels)
+
+
 def load_data(source: str | Path, label: str | None = None) -> DataSet:
     """Load a built-in data set by name, or a user's `.csv` or `.npz` file.
 

@@ -77,6 +77,11 @@ def page(title: str, body: str) -> str:
     )
 
 
+def heading(text: str) -> str:
+    """The title of a page."""
+    return f"<h1>{escape(text)}</h1>"
+
+
 def section(title: str, *parts: str) -> str:
     """A headed section, or nothing when it would be empty."""
     inside = "\n".join(part for part in parts if part)

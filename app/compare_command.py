@@ -1,0 +1,332 @@
+"""`mtjloop compare`: training in situ beside its baselines, over dies drawn like that of the bench."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from ..drivers.bench import BenchDescription, read_bench_file
+from ..errors import ConfigurationError, ProtocolError, RecordError, StoppedError
+from ..protocols.data import Split
+from ..protocols.journal import Monitor
+from ..protocols.recorded import RecordedCrossbar
+from ..protocols.training.baseline import float_baseline
+from ..protocols.training.loop import Trainer
+from ..protocols.training.manhattan import ManhattanTrainer, tune_manhattan
+from ..protocols.training.offline import train_offline, transfer_offline
+from ..protocols.training.scores import evaluate
+from ..protocols.training.settings import TrainingSettings
+from .console import ConsoleMonitor, error_console
+from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .format import count, duration, percent, quantity
+from .fused.loop import compiled_loop
+from .process_pool import cores, run_tasks
+from .simulated_dies import ideal_crossbars, simulated_crossbars
+
+Method = Literal["in-situ", "offline-transfer", "manhattan", "ideal-bernoulli", "float"]
+DIRECTORY = "comparisons"
+"""Beside the runs."""
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one die.
+
+    Attributes:
+        bench: whose die is drawn.
+        experiment: what is trained.
+        method: how.
+        seed: of the split and of what the controller draws.
+        die: seed of the die.
+    """
+
+    bench: BenchDescription
+    experiment: ExperimentDescription
+    method: Method
+    seed: int
+    die: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method reached on a die.
+
+    Attributes:
+        test_accuracy: on the test part, looked at once, at the end.
+        train_accuracy: on the training part.
+        pulses: sent.
+        reads: taken.
+        energy: given by the drivers, J.
+        bench_time: s.
+        failed_cells: that did not take the state they were programmed to.
+        chosen: what was tuned on a validation part, in words.
+    """
+
+    test_accuracy: float
+    train_accuracy: float
+    pulses: int = 0
+    reads: int = 0
+    energy: float = 0.0
+    bench_time: float = 0.0
+    failed_cells: int = 0
+    chosen: str = ""
+
+
+def compare(
+    bench_path: Path,
+    experiment_path: Path,
+    dies: int,
+    methods: Sequence[str],
+    seed: int,
+    workers: int | None,
+) -> dict[str, object]:
+    """Run every method on every die, one process a core.
+
+    Args:
+        bench_path: bench file; its die is drawn anew for each seed, and no instrument is opened.
+        experiment_path: experiment file.
+        dies: how many, with seeds from `seed` on.
+        methods: of `METHODS`; empty for all.
+        seed: of the first die.
+        workers: processes; None for one a core.
+
+    Returns:
+        Rows and the accuracies behind them, as JSON goes; trials that failed are named.
+
+    Raises:
+        MtjloopError: anything a user can meet.
+    """
+    bench = read_bench_file(bench_path)
+    experiment = read_experiment_file(experiment_path)
+    chosen = chosen_methods(methods)
+    # Files and data are read once here, so that what is wrong with them is said before any process starts.
+    experiment.load_split(seed)
+    trials = [
+        Trial(bench, experiment, method, seed + die, seed + die) for die in range(dies) for method in chosen
+    ]
+    found: dict[Method, dict[int, Outcome]] = {method: {} for method in chosen}
+    failed: list[dict[str, object]] = []
+    monitor, interrupted = ConsoleMonitor(error_console()), False
+    with monitor.watching():
+        try:
+            for done in run_tasks(run_trial, trials, workers or cores(), monitor, "compare"):
+                trial = trials[done.index]
+                if done.answer is None:
+                    failed.append({"method": trial.method, "seed": trial.seed, "error": done.error})
+                else:
+                    found[trial.method][trial.seed] = done.answer
+        except StoppedError:
+            interrupted = True
+    rows = [row_of(method, list(outcomes.values())) for method, outcomes in found.items() if outcomes]
+    if not rows and failed:
+        raise ProtocolError(f"no trial succeeded; the first said: {failed[0]['error']}")
+    if not rows:
+        raise StoppedError("stopped before a trial was over")
+    return {
+        "name": experiment.content.name,
+        "data": experiment.content.data.source,
+        "bench": bench.content.name,
+        "hidden": list(experiment.content.network.hidden),
+        "seed": seed,
+        "rows": rows,
+        "trials": [
+            {"method": method, "seed": one, **_as_json(outcome)}
+            for method, outcomes in found.items()
+            for one, outcome in sorted(outcomes.items())
+        ],
+        "failed": failed,
+        "interrupted": interrupted,
+    }
+
+
+def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
+    """Methods by name, in the order of the table; all of them where none is named.
+
+    Raises:
+        ConfigurationError: an unknown name.
+    """
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise ConfigurationError(f"--method: found {', '.join(unknown)}; accepted are {', '.join(METHODS)}")
+    return tuple(method for method in METHODS if not names or method in names)
+
+
+def run_trial(trial: Trial, monitor: Monitor) -> Outcome:
+    """One method on one die.
+
+    Raises:
+        StoppedError: the monitor asked to stop.
+    """
+    outcome = _WORK[trial.method](trial, trial.experiment.load_split(trial.seed), _settings(trial), monitor)
+    if monitor.should_stop():
+        raise StoppedError(f"{trial.method} was stopped")
+    return outcome
+
+
+def row_of(method: Method, outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Mean over dies with its 95 % interval (Student), and the mean cost of a die."""
+    mean, low, high = mean_interval([one.test_accuracy for one in outcomes])
+    return {
+        "method": method,
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "dies": len(outcomes),
+        "train_mean": float(np.mean([one.train_accuracy for one in outcomes])),
+        "pulses": float(np.mean([one.pulses for one in outcomes])),
+        "reads": float(np.mean([one.reads for one in outcomes])),
+        "energy_J": float(np.mean([one.energy for one in outcomes])),
+        "bench_time_s": float(np.mean([one.bench_time for one in outcomes])),
+        "failed_cells": float(np.mean([one.failed_cells for one in outcomes])),
+    }
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of independent values in [0, 1], and the ends of its 95 % interval; one value has none to tell."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return mean, max(0.0, float(mean - half)), min(1.0, float(mean + half))
+
+
+def keep_comparison(runs: Path, result: Mapping[str, Any]) -> Path:
+    """Write the result beside the runs, and return where.
+
+    Raises:
+        RecordError: it cannot be written.
+    """
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", str(result["name"])).strip("-") or "experiment"
+    path = runs / DIRECTORY / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RecordError(f"{path}: the comparison cannot be written ({error})") from error
+    return path
+
+
+def print_compare(result: Mapping[str, Any]) -> None:
+    """The table."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, title=f"{result['name']} on {result['bench']}: test accuracy")
+    for heading in ("method", "mean", "95 % interval", "dies", "pulses", "energy", "bench time"):
+        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+    for row in result["rows"]:
+        used = row["pulses"] > 0
+        table.add_row(
+            row["method"],
+            percent(row["mean"]),
+            f"{100 * row['low']:.1f} to {percent(row['high'])}" if row["dies"] > 1 else "-",
+            str(row["dies"]),
+            count(row["pulses"]) if used else "-",
+            quantity(row["energy_J"], "J") if used else "-",
+            duration(row["bench_time_s"]) if used else "-",
+        )
+    console.print(table)
+    console.print("pulses, energy and bench time are means of a die; dies, splits and draws by seed")
+    for one in result["failed"]:
+        console.print(f"failed: {one['method']}, seed {one['seed']}: {one['error']}")
+    if result["interrupted"]:
+        console.print("interrupted: the table holds what was finished")
+
+
+def _settings(trial: Trial) -> TrainingSettings:
+    return trial.experiment.training_settings(trial.bench.content)
+
+
+def _in_situ(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    read, pulse = operation_settings(trial.bench.content)
+    crossbars = simulated_crossbars(trial.bench, trial.die)
+    return _trained(
+        Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor, compiled_loop)
+    )
+
+
+def _ideal_bernoulli(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    read, pulse = operation_settings(trial.bench.content)
+    crossbars = ideal_crossbars(trial.bench, pulse, trial.die)
+    return _trained(Trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor))
+
+
+def _manhattan(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    read, pulse = operation_settings(trial.bench.content)
+    crossbars = simulated_crossbars(trial.bench, trial.die)
+    tuned = tune_manhattan(crossbars, split, read, pulse, settings, trial.seed, monitor)
+    trainer = ManhattanTrainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor, tuned)
+    return _trained(trainer, f"every {tuned.every}, threshold {tuned.threshold:g}")
+
+
+def _offline_transfer(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    read, pulse = operation_settings(trial.bench.content)
+    offline = train_offline(split, settings, trial.seed, monitor)
+    crossbars = [
+        RecordedCrossbar(one, number)
+        for number, one in enumerate(simulated_crossbars(trial.bench, trial.die))
+    ]
+    network, failed = transfer_offline(crossbars, offline, split, settings, read, pulse, trial.seed, monitor)
+    train = evaluate(network, split.train_x, split.train_y)
+    test = evaluate(network, split.test_x, split.test_y)
+    return _outcome(crossbars, test.accuracy, train.accuracy, failed, f"rate {offline.rate:g}")
+
+
+def _float(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    found = float_baseline(split, settings.hidden, trial.seed, monitor)
+    chosen = f"weight decay {found.weight_decay:g}"
+    return Outcome(found.test_accuracy, found.train_accuracy, chosen=chosen)
+
+
+_Work = Callable[[Trial, Split, TrainingSettings, Monitor], Outcome]
+_WORK: Mapping[Method, _Work] = {
+    "in-situ": _in_situ,
+    "offline-transfer": _offline_transfer,
+    "manhattan": _manhattan,
+    "ideal-bernoulli": _ideal_bernoulli,
+    "float": _float,
+}
+
+
+def _trained(trainer: Trainer, chosen: str = "") -> Outcome:
+    result = trainer.run()
+    return _outcome(
+        trainer.crossbars, result.test.accuracy, result.train.accuracy, result.failed_cells, chosen
+    )
+
+
+def _outcome(
+    crossbars: Sequence[RecordedCrossbar], test: float, train: float, failed: int, chosen: str
+) -> Outcome:
+    totals = [one.totals for one in crossbars]
+    return Outcome(
+        test,
+        train,
+        sum(one.pulses for one in totals),
+        sum(one.reads for one in totals),
+        sum(one.energy for one in totals),
+        sum(one.elapsed for one in totals),
+        failed,
+        chosen,
+    )
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "test_accuracy": outcome.test_accuracy,
+        "train_accuracy": outcome.train_accuracy,
+        "pulses": outcome.pulses,
+        "reads": outcome.reads,
+        "energy_J": outcome.energy,
+        "bench_time_s": outcome.bench_time,
+        "failed_cells": outcome.failed_cells,
+        "chosen": outcome.chosen,
+    }

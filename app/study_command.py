@@ -1,0 +1,223 @@
+"""`mtjloop study`: swept parameters, dies and seeds; resumable, on all cores or on many machines."""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from .. import __version__
+from ..errors import StoppedError
+from ..protocols.data import fingerprint, load_data
+from ..protocols.journal import Monitor
+from .compare_command import Method, Outcome, Trial, chosen_methods, run_trial
+from .console import ConsoleMonitor, error_console
+from .experiment_file import data_source
+from .process_pool import Done, cores, run_tasks
+from .study_file import Point, Study, read_study_file
+from .study_results import StudyResults, finished, read_rows, results_directory
+
+_FORMAT = 1
+_ROWS_A_PART, _SECONDS_A_PART = 100, 20.0
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class StudyTask:
+    """One method on one die at one point.
+
+    Attributes:
+        trial: what is run.
+        values: of the swept parameters.
+        hash: of all that decides the answer.
+    """
+
+    trial: Trial
+    values: Mapping[str, float | str]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An outcome, and what it took where: wall time in s and the name of the machine."""
+
+    outcome: Outcome
+    wall_time: float
+    host: str
+
+
+def study(
+    path: Path, results: Path | None, runs: Path, workers: int | None, scheduler: str | None
+) -> dict[str, object]:
+    """Run what is not finished yet of a study.
+
+    Args:
+        path: study file.
+        results: directory of the Parquet parts; None takes `studies/NAME` beside the runs.
+        runs: directory of all runs.
+        workers: processes; None for one a core.
+        scheduler: address of a `dask.distributed` scheduler; None works on this machine.
+
+    Returns:
+        How many tasks there are, were finished before, are done now and failed, as JSON goes.
+
+    Raises:
+        MtjloopError: anything a user can meet.
+    """
+    found = read_study_file(path)
+    tasks = study_tasks(found)
+    directory = results or results_directory(found.content.name, runs)
+    kept = StudyResults(directory, description(found))
+    before = finished(read_rows(directory))
+    open_ = [task for task in tasks if task.hash not in before]
+    monitor, interrupted, failed = ConsoleMonitor(error_console()), False, []
+    done = 0
+    with monitor.watching():
+        written = time.monotonic()
+        try:
+            for one in _source(open_, workers, scheduler, monitor):
+                kept.add(row_of(open_[one.index], one))
+                done += one.answer is not None
+                if one.answer is None:
+                    failed.append(_failure(open_[one.index], one.error))
+                if kept.waiting >= _ROWS_A_PART or time.monotonic() - written > _SECONDS_A_PART:
+                    kept.flush()
+                    written = time.monotonic()
+        except StoppedError:
+            interrupted = True
+        finally:
+            kept.flush()
+    return {
+        "study": found.content.name,
+        "points": len(found.points),
+        "tasks": len(tasks),
+        "finished_before": len(tasks) - len(open_),
+        "done": done,
+        "failed": failed,
+        "results": str(directory),
+        "interrupted": interrupted,
+    }
+
+
+def study_tasks(found: Study) -> list[StudyTask]:
+    """All tasks, replica by replica, so that what is done when it is stopped covers all points alike.
+
+    Raises:
+        ConfigurationError: an unknown method, or data that cannot be used.
+    """
+    methods = chosen_methods(found.content.methods)
+    data: dict[tuple[str, str | None], str] = {}
+    keys = []
+    for point in found.points:
+        section = point.experiment.content.data
+        source = section.source, section.label
+        if source not in data:
+            data[source] = fingerprint(
+                load_data(data_source(section.source, point.experiment.path), section.label)
+            )
+        keys.append((_contents(point), data[source]))
+    tasks: dict[str, StudyTask] = {}
+    for die, seed in found.replicas():
+        for point, key in zip(found.points, keys, strict=True):
+            for method in methods:
+                trial = Trial(point.bench, point.experiment, method, seed, die)
+                name = _hash(*key, method, die, seed)
+                tasks.setdefault(name, StudyTask(trial, point.values, name))
+    return list(tasks.values())
+
+
+def description(found: Study) -> Mapping[str, object]:
+    """What the report of a study needs beside the rows."""
+    return {
+        "name": found.content.name,
+        "parameters": list(found.content.sweep),
+        "sampling": found.content.sampling,
+        "text": found.text,
+    }
+
+
+def row_of(task: StudyTask, done: Done[Timed]) -> dict[str, Any]:
+    """One row of the results."""
+    outcome = None if done.answer is None else done.answer.outcome
+    return {
+        "hash": task.hash,
+        "method": task.trial.method,
+        "die": task.trial.die,
+        "seed": task.trial.seed,
+        **task.values,
+        "test_accuracy": None if outcome is None else outcome.test_accuracy,
+        "train_accuracy": None if outcome is None else outcome.train_accuracy,
+        "pulses": None if outcome is None else outcome.pulses,
+        "reads": None if outcome is None else outcome.reads,
+        "energy_J": None if outcome is None else outcome.energy,
+        "bench_time_s": None if outcome is None else outcome.bench_time,
+        "failed_cells": None if outcome is None else outcome.failed_cells,
+        "chosen": None if outcome is None else outcome.chosen,
+        "error": done.error,
+        "wall_time_s": None if done.answer is None else done.answer.wall_time,
+        "host": None if done.answer is None else done.answer.host,
+        "finished_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
+
+
+def run_study_task(task: StudyTask, monitor: Monitor) -> Timed:
+    """Run a task where it was sent."""
+    began = time.perf_counter()
+    outcome = run_trial(task.trial, monitor)
+    return Timed(outcome, time.perf_counter() - began, platform.node())
+
+
+def print_study(result: Mapping[str, Any]) -> None:
+    """What was done, what failed, where the results are."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{result['study']}: {result['points']} points, {result['tasks']} tasks; {result['finished_before']} "
+        f"were finished before, {result['done']} are done now, {len(result['failed'])} failed"
+    )
+    for one in result["failed"][:_SHOWN]:
+        console.print(f"failed: {one['task']}: {one['error']}")
+    if len(result["failed"]) > _SHOWN:
+        console.print(f"and {len(result['failed']) - _SHOWN} more; the column `error` has them all")
+    if result["interrupted"]:
+        console.print("interrupted: the same command goes on where it stopped")
+    console.print(f"results: {result['results']}")
+    console.print(f"report: mtjloop report {result['results']}")
+
+
+def _source(
+    tasks: Sequence[StudyTask], workers: int | None, scheduler: str | None, monitor: Monitor
+) -> Iterator[Done[Timed]]:
+    if scheduler is None:
+        return run_tasks(run_study_task, tasks, workers or cores(), monitor, "study")
+    from .cluster import run_on_cluster
+
+    return run_on_cluster(run_study_task, tasks, scheduler, monitor, "study")
+
+
+def _failure(task: StudyTask, error: str | None) -> dict[str, object]:
+    values = ", ".join(f"{key} = {value}" for key, value in task.values.items())
+    trial = task.trial
+    return {"task": f"{trial.method}, die {trial.die}, seed {trial.seed}; {values}", "error": error}
+
+
+def _contents(point: Point) -> str:
+    """What the files of a point come to; where the chip remembers its states has no say."""
+    bench = {key: value for key, value in point.bench_content.items() if key != "name"}
+    if isinstance(bench.get("simulated"), dict):
+        bench["simulated"] = {key: value for key, value in bench["simulated"].items() if key != "memory"}
+    experiment = {
+        key: value for key, value in point.experiment_content.items() if key not in ("name", "record")
+    }
+    return json.dumps([bench, experiment], sort_keys=True, default=str)
+
+
+def _hash(*parts: str | int | Method) -> str:
+    text = json.dumps([_FORMAT, *parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

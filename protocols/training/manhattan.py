@@ -1,0 +1,128 @@
+"""The Manhattan rule, a baseline: deterministic pulses that set cells toward the sign of the error.
+
+A violating sample drives every row and every column whose signal is a fair share of the largest with a strong
+pulse, so that each cell between them is set, surely, toward the sign of the product. Neither the size of
+the error nor chance has a say; what can be tuned is how many lines take part and how seldom this happens.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...drivers.contract import Crossbar, Floats
+from ..data import Split, within_training
+from ..journal import Journal, Monitor
+from ..settings import PulseSettings, ReadSettings
+from .loop import Trainer
+from .rule import Factor, drop
+from .settings import EncodingSettings, TrainingSettings
+
+STRONG = 0.95
+"""Switching probability of a select pulse: as sure as the calibration of a die can tell."""
+_SURE = 1e9
+"""Strength of a factor that asks every cell to switch."""
+_VALIDATION = 0.25
+_SHORTER = 4
+"""Tuning trains for a fourth of the epochs."""
+
+
+@dataclass(frozen=True)
+class ManhattanSettings:
+    """What is tuned.
+
+    Attributes:
+        every: violators from one update to the next, >= 1.
+        threshold: rows and columns below this share of the largest signal stay out, in [0, 1).
+    """
+
+    every: int
+    threshold: float
+
+
+CANDIDATES: tuple[ManhattanSettings, ...] = tuple(
+    ManhattanSettings(every, threshold) for every, threshold in itertools.product((1, 8, 64), (0.5, 0.9))
+)
+
+
+class SignRule:
+    """Signs of a violator's signals and errors, every so often."""
+
+    def __init__(self, settings: ManhattanSettings) -> None:
+        self._settings = settings
+        self._count = 0
+        self.period = settings.every
+
+    def observe(self, signal: Floats, error: Floats, rate: float) -> list[Factor]:
+        """The sample's signs as the factor, when one is due; the rate has no say."""
+        del rate
+        self._count += 1
+        if self._count % self._settings.every:
+            return []
+        rows, columns = signal.copy(), error.copy()
+        drop(rows, self._settings.threshold)
+        drop(columns, self._settings.threshold)
+        return [Factor(np.sign(rows), np.sign(columns), _SURE)]
+
+    def suit(self, peak: float, wanted: float) -> None:
+        """Its period is tuned beforehand."""
+
+
+class ManhattanTrainer(Trainer):
+    """A trainer whose rule is the Manhattan rule; all else is as in training in situ."""
+
+    def __init__(
+        self,
+        crossbars: Sequence[Crossbar],
+        split: Split,
+        read: ReadSettings,
+        pulse: PulseSettings,
+        settings: TrainingSettings,
+        seed: int,
+        journal: Journal | None,
+        monitor: Monitor,
+        manhattan: ManhattanSettings,
+    ) -> None:
+        super().__init__(crossbars, split, read, pulse, with_strong_pulses(settings), seed, journal, monitor)
+        self._manhattan = manhattan
+
+    def _start(self) -> None:
+        super()._start()
+        self._rules = [SignRule(self._manhattan) for _ in self._rules]
+
+
+def with_strong_pulses(settings: TrainingSettings) -> TrainingSettings:
+    """The same training with select pulses that switch surely, and one slot an update."""
+    return replace(settings, encoding=EncodingSettings(probability=STRONG), schedule="per-sample")
+
+
+def tune_manhattan(
+    crossbars: Sequence[Crossbar],
+    split: Split,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    settings: TrainingSettings,
+    seed: int,
+    monitor: Monitor,
+) -> ManhattanSettings:
+    """The best candidate on a validation part of the training part, on this very chip.
+
+    The test part is not looked at. What the chip held is gone afterwards.
+    """
+    validation = within_training(split, _VALIDATION, seed)
+    shorter = replace(
+        settings, epochs=max(1, settings.epochs // _SHORTER), audit_every=0, digital_alone=False
+    )
+    best, best_score = CANDIDATES[0], -1.0
+    for number, candidate in enumerate(CANDIDATES):
+        monitor.progress("tune Manhattan", number, len(CANDIDATES))
+        trainer = ManhattanTrainer(
+            crossbars, validation, read, pulse, shorter, seed, None, monitor, candidate
+        )
+        score = trainer.run().test.accuracy
+        if monitor.should_stop():
+            break
+        if score > best_score:
+            best, best_score = candidate, score
+    return best

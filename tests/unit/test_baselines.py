@@ -1,0 +1,288 @@
+"""The baselines of training in situ: ideal crossbar, Manhattan rule, offline training; their comparison."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from mtjloop.app.compare_command import mean_interval
+from mtjloop.app.main import app
+from mtjloop.app.process_pool import run_tasks
+from mtjloop.drivers.contract import Bias, Pulse
+from mtjloop.drivers.ideal import IdealCrossbar, ideal_median, ideal_spread
+from mtjloop.errors import ProtocolError, StoppedError
+from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.data import load_data, split_data, within_training
+from mtjloop.protocols.journal import Monitor, SilentMonitor
+from mtjloop.protocols.recorded import RecordedCrossbar
+from mtjloop.protocols.settings import PulseSettings, ReadSettings
+from mtjloop.protocols.training.coincidence import firing
+from mtjloop.protocols.training.manhattan import (
+    ManhattanSettings,
+    ManhattanTrainer,
+    SignRule,
+    with_strong_pulses,
+)
+from mtjloop.protocols.training.offline import (
+    cells_of_weights,
+    quantised,
+    train_offline,
+    transfer_offline,
+)
+from mtjloop.protocols.training.scores import evaluate
+from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
+
+from .conftest import IdealCrossbar as PlainCrossbar
+
+READ = ReadSettings(voltage=0.1)
+PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
+MEDIAN = ideal_median(0.1, 0.6)
+BENCH = """name: small bench
+backend: simulated
+limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}
+simulated:
+  die:
+    seed: 3
+    tiles: [{rows: 5, columns: 8}, {rows: 4, columns: 6}]
+"""
+QUICK = """name: quick
+data: {source: iris}
+network: {hidden: [4]}
+training: {epochs: 6, digital_alone: false}
+"""
+
+
+def ideal(rows: int, columns: int, spread: float = 0.0, seed: int = 0) -> IdealCrossbar:
+    return IdealCrossbar(PlainCrossbar(rows, columns).capabilities, MEDIAN, 1e-4, spread, seed)
+
+
+def states(crossbar: IdealCrossbar) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    found = crossbar.read(Bias(np.eye(crossbar.capabilities.rows) * 0.1)).currents
+    return np.asarray(found > 0.1 * 1.4e-4)
+
+
+def selecting(crossbar: IdealCrossbar, volts: float, rows: slice, columns: slice) -> Pulse:
+    r, c = np.zeros(crossbar.capabilities.rows), np.zeros(crossbar.capabilities.columns)
+    r[rows], c[columns] = 0.5 * volts, -0.5 * volts
+    return Pulse(r, c, 1e-4)
+
+
+def test_an_ideal_crossbar_switches_selected_cells_alone_and_half_of_them_at_the_median() -> None:
+    crossbar = ideal(60, 60)
+    for volts in (-0.6, 0.6):
+        crossbar.apply(selecting(crossbar, volts, slice(None), slice(None)))
+    assert states(crossbar).all()
+    crossbar.apply(selecting(crossbar, -MEDIAN, slice(0, 40), slice(0, 50)))
+    after = states(crossbar)
+    low, high = stats.binom(2000, 0.5).interval(0.999)
+    assert low <= 2000 - after[:40, :50].sum() <= high
+    assert after[40:].all() and after[:, 50:].all()
+    assert crossbar.safe().proven
+
+
+def test_an_ideal_crossbar_reads_what_its_states_say() -> None:
+    crossbar = ideal(4, 3)
+    on = states(crossbar)
+    levels = np.array([0.1, -0.05, 0.02, 0.0])
+    found = crossbar.read(Bias(levels)).currents
+    np.testing.assert_allclose(found, levels @ np.where(on, 1 / 5e3, 1 / 11e3))
+
+
+def test_spread_of_the_ideal_crossbar_is_that_of_the_log_rate() -> None:
+    crossbar = ideal(400, 40, spread=1.0)
+    for volts in (-0.6, 0.6):
+        crossbar.apply(selecting(crossbar, volts, slice(None), slice(None)))
+    crossbar.apply(selecting(crossbar, -MEDIAN, slice(None), slice(None)))
+    factors = np.exp(np.random.default_rng(1).standard_normal(200_000))
+    expected = float(np.mean(1.0 - 0.5**factors))
+    low, high = stats.binom(16_000, expected).interval(0.999)
+    assert low <= (~states(crossbar)).sum() <= high
+    assert ideal_spread(0.0, 0.1, 1e-9 * np.e) == pytest.approx(0.1)
+
+
+def test_calibration_finds_the_curve_of_an_ideal_crossbar() -> None:
+    found = calibrate(ideal(30, 30), READ, PULSE, 0.5, np.random.default_rng(0), SilentMonitor())
+    assert found.to_p.amplitude(0.5) == pytest.approx(MEDIAN, rel=0.02)
+    assert not (found.levels.stuck >= 0).any()
+
+
+def test_the_sign_rule_drives_strong_lines_alone_and_not_every_time() -> None:
+    rule = SignRule(ManhattanSettings(every=2, threshold=0.5))
+    signal, error = np.array([1.0, -0.6, 0.3]), np.array([0.1, -0.4])
+    assert rule.observe(signal, error, 0.01) == []
+    (factor,) = rule.observe(signal, error, 0.01)
+    assert factor.rows.tolist() == [1.0, -1.0, 0.0]
+    assert factor.columns.tolist() == [0.0, -1.0]
+    # Nothing is left to chance: lines that take part fire surely.
+    chances = firing(factor, with_strong_pulses(TrainingSettings(hidden=(4,))).encoding)
+    assert chances is not None
+    assert (chances.rows.tolist(), chances.columns.tolist()) == ([1.0, 1.0, 0.0], [0.0, 1.0])
+
+
+def test_training_by_the_manhattan_rule_learns() -> None:
+    split = split_data(load_data("iris"), 0.3, "per-feature", 0)
+    crossbars = [PlainCrossbar(5, 8), PlainCrossbar(4, 6)]
+    settings = TrainingSettings(hidden=(4,), epochs=8, audit_every=0)
+    trainer = ManhattanTrainer(
+        crossbars, split, READ, PULSE, settings, 0, None, SilentMonitor(), ManhattanSettings(4, 0.5)
+    )
+    result = trainer.run()
+    assert result.train.accuracy > 0.6
+
+
+@pytest.mark.parametrize("kind", ["pair", "reference"])
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_cells_hold_quantised_weights(kind: str, devices: int) -> None:
+    layout = WeightLayout("pair" if kind == "pair" else "reference", devices)
+    wanted = quantised(np.random.default_rng(2).uniform(-1.3, 1.3, (7, 5)), layout)
+    assert np.abs(wanted).max() <= 1.0
+    np.testing.assert_allclose(layout.weights_of(cells_of_weights(wanted, layout)), wanted, atol=1e-12)
+
+
+def test_gradients_of_offline_training_agree_with_differences() -> None:
+    """Biases enter smoothly, so their gradient can be checked by finite differences; scales held fixed."""
+    from mtjloop.protocols.training.offline import _Model
+
+    split = split_data(load_data("iris"), 0.3, "per-feature", 0)
+    settings = TrainingSettings(hidden=(4,), normalisers=False)
+    model = _Model(split, settings, 0.01, np.random.default_rng(0))
+    gradient = model._gradients(model._x, model._y)[len(model._weights) :]
+    for layer in (0, 1):
+        for unit in range(len(model._biases[layer])):
+            values = []
+            for step in (1e-5, -1e-5):
+                model._biases[layer][unit] += step
+                values.append(model.likelihood(split.train_x, split.train_y))
+                model._biases[layer][unit] -= step
+            assert gradient[layer][unit] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+
+
+def test_an_offline_network_reaches_the_chip_as_it_was_trained() -> None:
+    split = split_data(load_data("iris"), 0.3, "per-feature", 1)
+    settings = TrainingSettings(hidden=(4,))
+    offline = train_offline(split, settings, 1, SilentMonitor())
+    assert offline.likelihood > -0.35
+    crossbars = [RecordedCrossbar(PlainCrossbar(5, 8), 0), RecordedCrossbar(PlainCrossbar(4, 6), 1)]
+    network, failed = transfer_offline(crossbars, offline, split, settings, READ, PULSE, 1, SilentMonitor())
+    assert failed == 0
+    for layer, weights in zip(network.layers, offline.weights, strict=True):
+        np.testing.assert_allclose(layer.weights(), weights)
+    assert evaluate(network, split.train_x, split.train_y).log_likelihood > offline.likelihood - 0.05
+
+
+def test_nothing_of_the_test_part_reaches_offline_training() -> None:
+    split = split_data(load_data("iris"), 0.3, "per-feature", 1)
+    spoiled = replace(split, test_x=np.full_like(split.test_x, np.nan), test_y=split.test_y[::-1])
+
+    first, second = (
+        train_offline(one, TrainingSettings(hidden=(3,)), 0, SilentMonitor()) for one in (split, spoiled)
+    )
+    assert first.likelihood == second.likelihood
+    inner = within_training(spoiled, 0.25, 0)
+    assert np.isfinite(inner.test_x).all()
+    assert len(inner.train_y) + len(inner.test_y) == len(split.train_y)
+
+
+def test_the_interval_is_that_of_student() -> None:
+    mean, low, high = mean_interval([0.90, 0.92, 0.94])
+    half = 4.302653 * 0.02 / np.sqrt(3)
+    assert (mean, low, high) == pytest.approx((0.92, 0.92 - half, 0.92 + half), abs=1e-6)
+    assert mean_interval([0.5]) == (0.5, 0.5, 0.5)
+    assert mean_interval([1.0, 0.9])[2] == 1.0
+
+
+def _square(task: int, monitor: Monitor) -> int:
+    del monitor
+    if task == 2:
+        raise ProtocolError("two is not liked")
+    return task * task
+
+
+def test_a_failed_task_is_told_and_stops_nothing() -> None:
+    done = list(run_tasks(_square, [1, 2, 3], 1, SilentMonitor(), "squares"))
+    assert [(one.answer, one.error) for one in done] == [(1, None), (None, "two is not liked"), (9, None)]
+
+
+class Stopping(SilentMonitor):
+    """Asks to stop after some progress was shown."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def progress(self, task: str, done: int, total: int, detail: str = "") -> None:
+        self.seen = done
+
+    def should_stop(self) -> bool:
+        return self.seen >= 1
+
+
+def test_asked_to_stop_the_pool_keeps_what_is_done() -> None:
+    found: list[int | None] = []
+    with pytest.raises(StoppedError, match="squares: stopped"):
+        found.extend(one.answer for one in run_tasks(_square, [1, 3, 4], 1, Stopping(), "squares"))
+    assert found == [1]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "bench.yaml").write_text(BENCH, encoding="utf-8")
+    (tmp_path / "quick.yaml").write_text(QUICK, encoding="utf-8")
+    return tmp_path
+
+
+def test_compare_gives_rows_with_intervals_and_a_figure(place: Path) -> None:
+    done = CliRunner().invoke(
+        app,
+        ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--dies", "2", "--workers", "1",
+         "--runs", str(place / "runs"), "--json"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert [row["method"] for row in result["rows"]] == [
+        "in-situ", "offline-transfer", "manhattan", "ideal-bernoulli", "float",
+    ]  # fmt: skip
+    for row in result["rows"]:
+        assert row["dies"] == 2
+        assert 0.0 <= row["low"] <= row["mean"] <= row["high"] <= 1.0
+        on_bench = row["method"] != "float"
+        assert (row["pulses"] > 0, row["energy_J"] > 0, row["bench_time_s"] > 0) == (on_bench,) * 3
+    # The bench file fixes a die; a comparison over dies draws them anew.
+    trials = [one for one in result["trials"] if one["method"] == "in-situ"]
+    assert trials[0]["energy_J"] != trials[1]["energy_J"]
+    assert Path(result["plot"]).read_text().startswith("<?xml")
+    assert json.loads(Path(result["result"]).read_text())["rows"] == result["rows"]
+    wrong = CliRunner().invoke(
+        app, ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--method", "magic"]
+    )
+    assert wrong.exit_code == 2
+    assert "--method: found magic; accepted are in-situ" in wrong.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process needs POSIX")
+def test_ctrl_c_ends_a_comparison_with_its_processes(place: Path) -> None:
+    long = QUICK.replace("epochs: 6", "epochs: 90000").replace("hidden: [4]", "hidden: []")
+    (place / "long.yaml").write_text(long, encoding="utf-8")
+    command = [
+        sys.executable, "-m", "mtjloop", "compare", "bench.yaml", "long.yaml", "--dies", "2",
+        "--method", "in-situ", "--workers", "2",
+    ]  # fmt: skip
+    started = subprocess.Popen(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    time.sleep(3.0)
+    os.killpg(started.pid, signal.SIGINT)
+    _, errors = started.communicate(timeout=120)
+    assert started.returncode == 130, errors
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.killpg(started.pid, 0)
