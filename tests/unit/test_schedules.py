@@ -60,6 +60,25 @@ def test_every_way_to_train_learns(train: Any, changes: dict[str, Any], gates: b
         assert not part.centre.any()
 
 
+def test_stuck_cells_are_learned_around(ideal: Ideal, iris: Split) -> None:
+    """One cell in twelve stuck: left out of audits and restoring; the other weights make up for it."""
+    rng = np.random.default_rng(0)
+    crossbars = []
+    for seed in range(2):
+        places = rng.permutation(8 * 16)[:10]
+        stuck = {(int(k) // 16, int(k) % 16): int(k) % 2 for k in places}
+        crossbars.append(ideal(8, 16, seed=seed, stuck=stuck))
+    settings = replace(SETTINGS, epochs=20, audit_every=10)
+    trainer = Trainer(crossbars, iris, READ, PULSE, settings, 0, None, SilentMonitor())
+    result = trainer.run()
+    assert result.train.accuracy > 0.85
+    assert result.failed_cells == 0
+    for layer, crossbar in zip(trainer.network.layers, crossbars, strict=True):
+        (block,) = layer.blocks
+        assert int((block.calibration.levels.stuck >= 0).sum()) == len(crossbar.stuck)
+        assert not block.working.all()
+
+
 def test_without_digital_biases_none_are_learned(train: Any) -> None:
     trainer, _ = train(replace(SETTINGS, epochs=2, digital_biases=False))
     assert not trainer.network.digital.output_bias.any()
