@@ -116,16 +116,16 @@ def print_rbm(result: Mapping[str, Any], page: Path | None) -> None:
     """What the machine reached beside the float machine, and what it cost."""
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, title=f"{result['name']}: {result['network']}, CD-{result['steps']}")
-    for heading in ("test part", "on the crossbar", "float machine", "without training"):
+    for heading in ("test part", "in situ", "float", "untrained"):
         table.add_column(heading, justify="left" if heading == "test part" else "right", no_wrap=True)
     table.add_row(
-        "class of least free energy",
+        "least free energy",
         percent(result["test_accuracy"]),
         percent(result["float_test_accuracy"]),
         "",
     )
     table.add_row(
-        "softmax on hidden units",
+        "softmax on hidden",
         percent(result["feature_test_accuracy"]),
         percent(result["float_feature_test_accuracy"]),
         percent(result["untrained_feature_test_accuracy"]),
@@ -134,9 +134,10 @@ def print_rbm(result: Mapping[str, Any], page: Path | None) -> None:
         "reconstruction error",
         f"{result['reconstruction_error']:.4f}",
         f"{result['float_reconstruction_error']:.4f}",
-        f"{result['mean_image_error']:.4f} (mean image)",
+        "",
     )
     console.print(table)
+    console.print(f"the mean image has a reconstruction error of {result['mean_image_error']:.4f}")
     console.print(
         f"{result['epochs']} epochs, {count(result['pulses'])} pulses, {count(result['reads'])} reads, "
         f"{quantity(result['energy_J'], 'J')} given by the drivers, {duration(result['bench_time_s'])} of "

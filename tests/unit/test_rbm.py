@@ -160,7 +160,7 @@ def test_train_takes_an_experiment_with_a_machine(tmp_path: Path) -> None:
         "operation: {search_from: 200 mV}\n"
         "simulated: {die: {tiles: [{rows: 7, columns: 10}]}}\n"
     )
-    text = "name: m\ndata: {source: iris}\nrbm: {hidden: 5, epochs: 3, gain: 4}\n"
+    text = "name: m\ndata: {source: iris}\nrbm: {hidden: 5, epochs: 3, label_lines: 1}\n"
     (tmp_path / "machine.yaml").write_text(text)
     files = [str(tmp_path / "bench.yaml"), str(tmp_path / "machine.yaml"), "--runs", str(tmp_path / "runs")]
     done = CliRunner().invoke(app, ["train", *files, "--json", "--report"])
