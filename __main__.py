@@ -1,6 +1,6 @@
 """`python -m mtjloop` is the `mtjloop` command."""
 
-from .app.main import run
+from .app.entry import run
 
 if __name__ == "__main__":
     run()

@@ -164,21 +164,22 @@ def tile_limit(bench: BenchFile) -> TileLimit | None:
     """Largest block of a layer whose wires leave enough of a pulse and of a read.
 
     x = N sqrt(R_segment G), N the cells along a line, says how much of a voltage the wires take
-    (docs/solver.md). x <= 1 is asked of passive tiles and 1.4 of tiles with transistors, where few rows are
-    open in a pulse. A bench file that does not say what its wires are limits nothing.
+    (docs/solver.md). x <= 1 is asked along a row, whose cells are all driven at once when a tile is
+    calibrated and programmed; along a column x <= 1 on passive tiles, and 1.4 with transistors, where few
+    rows are open in a pulse. A bench file that does not say what its wires are limits nothing.
     """
     section = bench.simulated
     if section is None:
         return None
-    passive = section.die.kind == "passive"
     junction, access = section.die.junction.description(), section.die.access()
     resistance = junction.parallel_resistance + (0.0 if access is None else access.on_resistance)
-    most = 1.0 if passive else 1.4
+    along_column = 1.0 if access is None else 1.4
 
-    def lines(segment: float) -> int | None:
+    def lines(segment: float, most: float) -> int | None:
         return None if segment <= 0.0 else max(2, int(most * math.sqrt(resistance / segment)))
 
-    return TileLimit(lines(section.wires.column_segment), lines(section.wires.row_segment))
+    wires = section.wires
+    return TileLimit(lines(wires.column_segment, along_column), lines(wires.row_segment, 1.0))
 
 
 def operation_settings(bench: BenchFile) -> tuple[ReadSettings, PulseSettings]:

@@ -1,36 +1,40 @@
 """`mtjloop fit`: Delta, V_c0 and what else the trials of a run tell, and the die file that comes of it."""
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .. import __version__
 from ..drivers.bench import BenchDescription, BenchFile
 from ..drivers.yaml_file import parse_yaml
 from ..errors import ConfigurationError, RecordError
-from ..protocols.switching.campaign import POLARITY_NAMES
-from ..protocols.switching.fit import DeviceFit, FitSettings, LawComparison, compare_laws, fit_devices
-from ..protocols.switching.law import LAW_NAMES, LawName
-from ..protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE
+from ..protocols.switching.fit import DeviceFit, FitSettings, compare_laws, fit_devices
+from ..protocols.switching.joint import (
+    JointFit,
+    as_joint,
+    compare_polarities,
+    field_chance,
+    fit_jointly,
+    pairs_of,
+)
+from ..protocols.switching.law import LAW_NAMES, LawName, fitted_law
+from ..protocols.switching.scatter import fit_scatter
 from ..protocols.switching.settings import LineResistances
-from ..protocols.switching.summary import QUANTITIES, Summary, fitted_cells, summarise
+from ..protocols.switching.summary import fitted_cells, summarise
 from ..records.index import find_run
 from ..records.manifest import Manifest
 from ..records.reader import RunReader
-from ..records.tallies import block_counts
+from ..records.tallies import BlockCount, block_counts
 from .characterize_command import PLAN, known_lines, law_time_unit
 from .fit_files import DIE_FILE, FIT_FILE
+from .fit_result import Found, fit_result
 from .fitted_die import die_section, write_die_file, zero_bias_resistances
-from .format import NOTHING, percent, quantity
 from .plan_file import PlanFile
 from .session import BENCH
 
-_SHOWN = 20
+_JOINS = ("separate", "shared", "field", "auto")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class FitRequest:
         fit_time: whether it is fitted.
         compare: whether the other laws are fitted too.
         output: of the die file; None puts it into the run.
+        join: how the polarities of a cell are fitted: separate, shared (one Delta), field (one Delta and a
+            stray field), or auto (that of the least AIC over the array).
+        overdispersed: fit beta-binomial counts in place of binomial ones.
     """
 
     law: str | None = None
@@ -50,6 +57,8 @@ class FitRequest:
     fit_time: bool = False
     compare: bool = False
     output: Path | None = None
+    join: str = "separate"
+    overdispersed: bool = False
 
 
 def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
@@ -82,16 +91,21 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
     lines = _lines(bench, plan)
     shapes = _shapes(bench, arrays, fits)
     resistances = _resistances(arrays, bench, lines)
-    cells, chance = fitted_cells(fits, resistances)
-    summary = summarise(cells, chance)
-    compared = compare_laws(counts, settings) if request.compare else []
+    found = _scattered(counts, fits, settings) if request.overdispersed else _joined(fits, settings, request)
+    cells, chance = fitted_cells(found.fits, resistances, found.joint)
+    chance = chance if found.field_chance is None else found.field_chance
+    found = replace(
+        found,
+        summary=summarise(cells, chance),
+        laws=compare_laws(counts, settings) if request.compare else (),
+    )
     path = request.output or directory / DIE_FILE
     section = die_section(
-        None if bench is None else bench.content, shapes, cells, _stuck(arrays), resistances, summary,
-        settings.law, settings.time_unit, lines, _provenance(directory, manifest, settings, fits),
+        None if bench is None else bench.content, shapes, cells, _stuck(arrays), resistances, found.summary,
+        settings.law, settings.time_unit, lines, _provenance(directory, manifest, found),
     )  # fmt: skip
     write_die_file(path, section)
-    result = _result(directory, path, settings, fits, summary, compared)
+    result = fit_result(directory, path, found)
     try:
         (directory / FIT_FILE).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     except OSError as error:
@@ -99,127 +113,41 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
     return result
 
 
-def print_fit(result: dict[str, Any]) -> None:
-    """A table of devices, the summary of the array, and what to beware of."""
-    print(f"{len(result['rows'])} devices and polarities, {result['law']}; V_c0 in mV, intervals of 95 %")
-    print(
-        f"{'tile:cell':>12} {'polarity':>9} {'Delta':>20} {'V_c0':>24} {'dev/dof':>9} "
-        f"{'over p':>8} {'drift p':>8}"
+def _scattered(counts: Sequence[BlockCount], fits: Sequence[DeviceFit], settings: FitSettings) -> Found:
+    """The devices by beta-binomial fits."""
+    scatter = fit_scatter(counts, fits, settings)
+    by_device = {(one.fit.tile, one.fit.row, one.fit.column, one.fit.polarity): one for one in scatter}
+    return Found(settings, [one.fit for one in scatter], scatter=by_device)
+
+
+def _joined(fits: Sequence[DeviceFit], settings: FitSettings, request: FitRequest) -> Found:
+    """The devices with both polarities of a cell taken together as was asked."""
+    pairs = pairs_of(fits)
+    if not pairs or (request.join == "separate" and not request.compare):
+        return Found(settings, fits)
+    models: dict[str, list[JointFit]] = {
+        "shared": fit_jointly(pairs, settings, "shared"),
+        "field": fit_jointly(pairs, settings, "field"),
+    }
+    compared = compare_polarities(pairs, models["shared"], models["field"])
+    chosen = request.join
+    if chosen == "auto":
+        chosen = min(compared, key=lambda one: one.aic).model
+    joint = {(one.tile, one.row, one.column): one for one in models.get(chosen, ())}
+    law = fitted_law(settings.law)
+    chance = field_chance(models["shared"], models["field"])
+    taken = [
+        as_joint(fit, joint[cell], law) if (cell := (fit.tile, fit.row, fit.column)) in joint else fit
+        for fit in fits
+    ]
+    return Found(
+        settings,
+        taken,
+        joined=chosen,
+        joint=joint,
+        polarity_models=compared,
+        field_chance=chance if joint else None,
     )
-    for row in result["rows"][:_SHOWN]:
-        volts = [1e3 * row[f"critical_voltage{end}"] for end in ("", "_low", "_high")]
-        cell = f"{row['tile']}:({row['row']}, {row['column']})"
-        delta = f"{row['delta']:.1f} ({row['delta_low']:.1f}, {row['delta_high']:.1f})"
-        voltage = f"{volts[0]:.1f} ({volts[1]:.1f}, {volts[2]:.1f})"
-        deviance = f"{row['deviance']:.0f}/{row['degrees_of_freedom']}"
-        print(
-            f"{cell:>12} {POLARITY_NAMES[row['polarity']]:>9} {delta:>20} {voltage:>24} {deviance:>9} "
-            f"{_short(row['overdispersion_p']):>8} {_short(row['drift_p']):>8}"
-        )
-    if len(result["rows"]) > _SHOWN:
-        print(f"... and {len(result['rows']) - _SHOWN} more; --json prints all")
-    summary = result["summary"]
-    for name in QUANTITIES:
-        each = summary[name]
-        if each["mean"] is None:
-            continue
-        print(
-            f"{name.replace('_', ' ')}: mean {_number(each['mean'])}, spread {percent(each['spread'], 2)} "
-            f"(as measured {percent(each['measured_spread'], 2)}, error {percent(each['error'], 2)})"
-        )
-    for pair, value in summary["correlations"].items():
-        print(f"correlation of ln {pair.replace(', ', ' and ln ')}: {_number(value)}")
-    for each in result["laws"]:
-        time = "fitted" if each["time_fitted"] else "fixed"
-        print(
-            f"{each['law']}, time {time}: deviance {each['deviance']:.1f} with {each['degrees_of_freedom']} "
-            f"degrees of freedom, AIC {each['aic']:.1f}"
-        )
-    print(f"{result['flagged']} of {len(result['rows'])} drifted or scattered beyond chance (p < 0.01)")
-    for text, count in result["warnings"].items():
-        print(f"warning, {count} devices: {text}")
-    if result["delta_by_time"] is not None and not result["time_fitted"]:
-        print(
-            f"time unit held at {quantity(result['time_unit'], 's', 4)}; if it is twice as long, Delta "
-            f"changes by {percent(2.0 ** result['delta_by_time'] - 1.0)}"
-        )
-    print(f"die file: {result['die_file']}")
-
-
-def _result(
-    directory: Path,
-    path: Path,
-    settings: FitSettings,
-    fits: Sequence[DeviceFit],
-    summary: Summary,
-    compared: Sequence[LawComparison],
-) -> dict[str, object]:
-    warnings: dict[str, int] = {}
-    for each in fits:
-        for text in each.warnings:
-            warnings[text] = warnings.get(text, 0) + 1
-    by_time = np.array([each.delta_by_time for each in fits])
-    return {
-        "run_dir": str(directory),
-        "die_file": str(path),
-        "law": settings.law,
-        "time_unit": settings.time_unit,
-        "time_fitted": settings.fit_time,
-        "rows": [_row(each) for each in fits],
-        "flagged": sum(each.flagged for each in fits),
-        "warnings": warnings,
-        "delta_by_time": _finite(float(np.nanmedian(by_time))) if np.isfinite(by_time).any() else None,
-        "summary": {
-            **{
-                name: {
-                    "mean": _finite(summary.mean[name]),
-                    "spread": _finite(summary.spread[name]),
-                    "measured_spread": _finite(summary.measured_spread[name]),
-                    "error": _finite(summary.error[name]),
-                }
-                for name in QUANTITIES
-            },
-            "cells": summary.cells,
-            "correlations": dict(summary.correlations),
-            "stray_field": summary.field[0],
-            "stray_field_p": summary.field[1],
-        },
-        "laws": [
-            {
-                "law": each.law,
-                "time_fitted": each.fit_time,
-                "deviance": each.deviance,
-                "degrees_of_freedom": each.degrees_of_freedom,
-                "aic": each.aic,
-                "devices": each.devices,
-            }
-            for each in compared
-        ],
-    }
-
-
-def _row(each: DeviceFit) -> dict[str, object]:
-    checks = each.checks
-    row: dict[str, object] = {
-        "row": each.row,
-        "column": each.column,
-        "polarity": each.polarity,
-        "delta": math.exp(float(each.theta[LOG_DELTA])),
-        "delta_low": each.delta[0],
-        "delta_high": each.delta[1],
-        "critical_voltage": math.exp(float(each.theta[LOG_VOLTAGE])),
-        "critical_voltage_low": each.critical_voltage[0],
-        "critical_voltage_high": each.critical_voltage[1],
-        "deviance": _finite(max(checks.deviance, 0.0)),
-        "degrees_of_freedom": max(checks.degrees_of_freedom, 0),
-        "overdispersion_p": _finite(checks.overdispersion_p),
-        "drift_p": _finite(checks.drift_p),
-        "tile": each.tile,
-    }
-    if each.time_unit is not None:
-        row["time_unit"] = math.exp(float(each.theta[LOG_TIME]))
-        row["time_unit_low"], row["time_unit_high"] = each.time_unit
-    return row
 
 
 def _files(manifest: Manifest) -> tuple[BenchDescription | None, PlanFile | None]:
@@ -237,6 +165,13 @@ def _files(manifest: Manifest) -> tuple[BenchDescription | None, PlanFile | None
 def _settings(request: FitRequest, bench: BenchDescription | None, plan: PlanFile | None) -> FitSettings:
     planned: LawName = plan.law.name if plan is not None else "fokker-planck"
     law = planned
+    if request.join not in _JOINS:
+        raise ConfigurationError(f"--join {request.join!r}: {', '.join(_JOINS)} is accepted")
+    if request.overdispersed and request.join != "separate":
+        raise ConfigurationError(
+            f"--overdispersed with --join {request.join}: polarities are taken together by binomial fits "
+            "only; leave one of the two out"
+        )
     if request.law is not None:
         if request.law not in LAW_NAMES:
             raise ConfigurationError(f"--law {request.law!r}: {', '.join(LAW_NAMES)} is accepted")
@@ -306,9 +241,10 @@ def _stuck(arrays: dict[str, Any]) -> dict[int, Any]:
     }
 
 
-def _provenance(
-    directory: Path, manifest: Manifest, settings: FitSettings, fits: Sequence[DeviceFit]
-) -> dict[str, str]:
+def _provenance(directory: Path, manifest: Manifest, found: Found) -> dict[str, str]:
+    settings, fits = found.settings, found.fits
+    kind = "beta-binomial" if found.scatter else "binomial"
+    together = "" if found.joined == "separate" else f", polarities together ({found.joined})"
     trials = int(sum(each.points.trials.sum() for each in fits))
     time = "fitted" if settings.fit_time else f"held at {settings.time_unit:.6g} s"
     return {
@@ -316,7 +252,7 @@ def _provenance(
         "measured": f"{manifest.started_utc:%Y-%m-%dT%H:%M:%SZ}",
         "crossbar": f"{manifest.backend}, {'real hardware' if manifest.hardware else 'no hardware touched'}",
         "die": manifest.die_id or "not named",
-        "method": f"binomial maximum likelihood, {settings.law}, time unit {time}",
+        "method": f"{kind} maximum likelihood, {settings.law}, time unit {time}{together}",
         "trials": f"{trials} on {len(fits)} devices and polarities",
         "flagged": f"{sum(each.flagged for each in fits)} drifted or scattered beyond chance",
         "mtjloop": __version__,
@@ -324,15 +260,3 @@ def _provenance(
         + (" with uncommitted changes" if manifest.git_dirty else ""),
         "directory": directory.name,
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _short(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2g}"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}"

@@ -43,5 +43,5 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 def run() -> None:
-    """Entry point of the `mtjloop` command."""
+    """The whole command line; `entry.run` is the entry point."""
     app()

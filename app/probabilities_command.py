@@ -1,10 +1,12 @@
 """`mtjloop probabilities`: counts, P and intervals of a run. It imports little, to answer at once."""
 
-import csv
+import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import RecordError
+from ..errors import MtjloopError, RecordError
 from ..protocols.switching.intervals import clopper_pearson, wilson
 from ..records.index import find_run
 from ..records.tallies import PointCount, point_counts
@@ -34,11 +36,63 @@ def rows_of(run: str, runs: Path) -> tuple[Path, list[dict[str, object]]]:
     return directory, [_row(each) for each in found]
 
 
+def answered(arguments: Sequence[str]) -> bool:
+    """Answer a plain request, `[RUN] [--json | --csv] [--runs DIR]`, without the imports of the command line.
+
+    Returns:
+        False if the command line has to see to it: help, an unknown option, or anything that goes wrong.
+        Nothing was printed then.
+    """
+    asked = _plain(arguments)
+    if asked is None:
+        return False
+    run, runs, options = asked
+    try:
+        directory, rows = rows_of(run, runs)
+    except MtjloopError:
+        return False
+    try:
+        print_as(directory, rows, as_json="--json" in options, as_csv="--csv" in options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
+def _plain(arguments: Sequence[str]) -> tuple[str, Path, set[str]] | None:
+    """Run, directory of runs and options of a plain request; None if it is not one."""
+    names: list[str] = []
+    runs, options = Path("runs"), set()
+    left = iter(arguments)
+    for each in left:
+        if each in ("--json", "--csv"):
+            options.add(each)
+        elif each == "--runs" or each.startswith("--runs="):
+            runs = Path(each.removeprefix("--runs=") if "=" in each else next(left, ""))
+        else:
+            names.append(each)
+    if len(names) > 1 or any(not name or name.startswith("-") for name in (*names, str(runs))):
+        return None
+    return (names or ["last"])[0], runs, options
+
+
+def print_as(directory: Path, rows: list[dict[str, object]], *, as_json: bool, as_csv: bool) -> None:
+    """All rows as one JSON object or as comma-separated values, or a table for people."""
+    if as_json:
+        print(json.dumps({"run_dir": str(directory), "points": rows}, allow_nan=False))
+    elif as_csv:
+        print_csv(rows)
+    else:
+        print_table(directory, rows)
+
+
 def print_csv(rows: list[dict[str, object]]) -> None:
     """All rows as comma-separated values with a heading, SI units."""
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([row.values() for row in rows])
 
 
 def print_table(directory: Path, rows: list[dict[str, object]]) -> None:

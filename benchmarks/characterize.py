@@ -5,10 +5,10 @@
     python benchmarks/characterize.py drift      devices flagged, drifting and steady
     python benchmarks/characterize.py flags      the same on draws from the law, 100 runs of each kind
     python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
-    python benchmarks/characterize.py twin       a few devices through emulated instruments and real drivers
     python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
 
-All go through characterize and fit as a user runs them: read noise, wires and spread of the default die.
+All but `design` and `flags` go through characterize and fit as a user runs them: read noise, wires and spread
+of the default die. The same through emulated instruments: benchmarks/characterize_twin.py.
 """
 
 import contextlib
@@ -28,20 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mtjloop.app.characterize_command import characterize, known_lines, law_time_unit
+from mtjloop.app.characterize_command import characterize
 from mtjloop.app.dry_run_command import dry_run
-from mtjloop.app.experiment_file import operation_settings
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
-from mtjloop.app.twin_command import pointed_to
-from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench, read_bench_file, tile_views
-from mtjloop.drivers.emulated import serve_bench
-from mtjloop.drivers.qualification import check_passively
-from mtjloop.drivers.yaml_file import parse_yaml
-from mtjloop.protocols.calibration import calibrate
-from mtjloop.protocols.journal import SilentMonitor
-from mtjloop.protocols.recorded import RecordedCrossbar
-from mtjloop.protocols.switching.campaign import Campaign
+from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.switching.checks import SIGNIFICANT
 from mtjloop.protocols.switching.design import Device, Estimator, make_design
 from mtjloop.protocols.switching.fit import FitSettings, fit_device
@@ -52,9 +43,7 @@ from mtjloop.protocols.switching.settings import (
     BlockSettings,
     CharacterizeSettings,
     GridSettings,
-    LawSettings,
 )
-from mtjloop.protocols.switching.trial import TrialTile
 from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
 
@@ -301,61 +290,6 @@ def loop() -> None:
         )
 
 
-def twin() -> None:
-    """Cells of the example bench of a 2600B and a 707B, measured through their twin with its noise."""
-    path = Path(__file__).parents[1] / "examples" / "wine" / "bench-2600b-707b.yaml"
-    seed, number, trials = 500, 1, 480
-    text = path.read_text()
-    with contextlib.ExitStack() as stack:
-        file = BenchDescription(path, text, parse_yaml(text, str(path), BenchFile))
-        served = stack.enter_context(serve_bench(file, seed))
-        led = pointed_to(file, served, path)
-        description = BenchDescription(path, led, parse_yaml(led, str(path), BenchFile))
-        checked = check_passively(description).qualification
-        bench = stack.enter_context(open_bench(description))
-        bench.arm(checked)
-        read, pulse = operation_settings(description.content)
-        rng = np.random.default_rng(6)
-        crossbar = RecordedCrossbar(bench.crossbars[number], number)
-        known = calibrate(crossbar, read, pulse, 0.5, rng, SilentMonitor())
-        print(f"calibrated: {crossbar.totals.pulses} pulses", flush=True)
-        settings = CharacterizeSettings(
-            (1e-4, 1e-3, 1e-2), maximum=trials, precision=None, lines=known_lines(description),
-            law=LawSettings(delta=60.0, time_unit=law_time_unit(description)),
-        )  # fmt: skip
-        cells = [(0, 0), (1, 7), (2, 4), (3, 10), (4, 2), (5, 11)]
-        tile = TrialTile(crossbar, known, read, pulse, settings.lines, None)
-        result = Campaign(tile, cells, settings, pulse, rng, None, SilentMonitor()).run()
-        truth = tile_views(description, seed)[number].parameters
-    law, errors, inside = fitted_law("fokker-planck"), [], []
-    for polarity, devices in result.devices.items():
-        name = "critical_voltage_up_V" if polarity > 0 else "critical_voltage_down_V"
-        for device in devices:
-            counts = [
-                Drawn(total[2] / total[1], width, int(total[0]), int(total[1]), 0, polarity=polarity)
-                for (_, width), total in device.counts.items()
-            ]
-            found = fit_device(counts, law, FitSettings(time_unit=settings.law.time_unit))
-            wanted = truth["delta"][device.row, device.column], truth[name][device.row, device.column]
-            errors.append([math.exp(found.theta[k]) / wanted[k] - 1.0 for k in range(2)])
-            inside.append(
-                [
-                    low <= w <= high
-                    for (low, high), w in zip((found.delta, found.critical_voltage), wanted, strict=True)
-                ]
-            )
-    error = np.abs(np.array(errors))
-    print(
-        f"{len(errors)} devices and polarities, {result.trials} trials, {result.reset_failed} resets failed, "
-        f"{result.unreadable} unreadable, {result.control_switched} of {result.controls} switched at 0 V"
-    )
-    print(
-        f"median error of Delta {np.median(error[:, 0]):.2%}, of V_c0 {np.median(error[:, 1]):.2%}; "
-        "intervals "
-        f"hold {np.sum(inside, axis=0).tolist()} of {len(inside)}; bench time {crossbar.totals.elapsed:.0f} s"
-    )
-
-
 def query() -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
@@ -412,7 +346,6 @@ if __name__ == "__main__":
         "drift": drift,
         "flags": flags,
         "loop": loop,
-        "twin": twin,
         "query": query,
     }
     for each in sys.argv[1:] or list(chosen):

@@ -233,7 +233,7 @@ def scaling() -> dict[str, float]:
 
 
 def tile_bytes(rows: int, columns: int) -> float:
-    """Memory of one more array in a process, kB a thousand cells, measured over several."""
+    """Bytes of memory of one more array in a process, measured over several."""
 
     def used() -> float:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

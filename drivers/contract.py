@@ -4,6 +4,7 @@ Words and signs (DESIGN 3): row i, column j, cell (i, j). The voltage of a cell 
 positive voltage drives AP -> P. P is low resistance, state 1; AP is high resistance, state 0. SI units.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -92,6 +93,9 @@ class Applied:
         measured_width: in s, None if the bench cannot measure it.
         row_currents: current out of each row driver during the first repeat, shape (rows,), A, or None.
         column_currents: current into each column driver, shape (columns,), A, or None.
+        some_rows: current out of single row drivers during the first repeat, A, by number, where a bench
+            measures some lines only.
+        some_columns: current into single column drivers, A, by number, likewise.
         compliance: whether a line hit its current limit; None if unknown.
         energy: given by the drivers over all repeats, J, or None.
         elapsed: bench time used, s.
@@ -102,6 +106,8 @@ class Applied:
     measured_width: float | None = None
     row_currents: Floats | None = None
     column_currents: Floats | None = None
+    some_rows: Mapping[int, float] = field(default_factory=dict)
+    some_columns: Mapping[int, float] = field(default_factory=dict)
     compliance: bool | None = None
     energy: float | None = None
 
@@ -115,6 +121,7 @@ class Applied:
                 if unknown:
                     return float("nan")
                 peaks.append(max(high, -low))
+        peaks += [abs(current) for one in (self.some_rows, self.some_columns) for current in one.values()]
         return max(peaks, default=None)
 
 

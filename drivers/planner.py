@@ -98,6 +98,7 @@ class Planner:
     def __init__(self, routes: Routes, costs: Costs) -> None:
         self._routes, self._costs = routes, costs
         self._pulsing = routes.pulsing()
+        self._known_ways: dict[tuple[Orientation, tuple[Channel, ...]], list[_Way] | str] = {}
         # Lines at 0 V in a read that no matrix row grounds are held by the last channel.
         spare = routes.channels[-1:] if not routes.ground and routes.lines > 2 else ()
         self._zero = spare[0] if spare else None
@@ -135,7 +136,10 @@ class Planner:
         """
         rows = np.atleast_2d(bias.levels)
         most = max(1, *(len(_levels(row)) for row in rows))
-        ways = self._ways(bias.orientation, self._reading[most:])
+        asked = bias.orientation, self._reading[most:]
+        if asked not in self._known_ways:
+            self._known_ways[asked] = self._ways(*asked)
+        ways = self._known_ways[asked]
         if isinstance(ways, str):
             return Plan(closed=closed, reason=f"a read {ways}")
         steps: list[Step] = []

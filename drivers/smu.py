@@ -51,13 +51,16 @@ class SmuCrossbar:
         return self._capabilities
 
     def apply(self, pulse: Pulse) -> Applied:
-        """Give a pulse; see `Crossbar.apply`. Currents of single lines are not known."""
+        """Give a pulse; see `Crossbar.apply`. Currents are known of lines with a channel of their own."""
         check_pulse(pulse, self._capabilities)
         width = stepped(float(np.max(pulse.width)), self._capabilities.width_resolution)
         with self._instruments.operation("pulse"):
             plan = _possible(self._planner.pulse(pulse, self._instruments.closed or frozenset()))
             given = [self._give(step, width) for step in plan.steps]
+        rows, columns = _alone(pulse, plan.steps[0], given[0])
         return Applied(
+            some_rows=rows,
+            some_columns=columns,
             width=next((one.width for one in given if one.width is not None), width),
             elapsed=plan.seconds,
             compliance=any(any(flags) for one in given for flags in one.compliance.values()),
@@ -173,6 +176,21 @@ def _possible(plan: Plan) -> Plan:
     if plan.reason is not None:
         raise CapabilityError(f"{plan.reason}; nothing was sent")
     return plan
+
+
+def _alone(pulse: Pulse, step: Step, readings: Readings) -> tuple[dict[int, float], dict[int, float]]:
+    """Currents out of the rows and into the columns whose level no other line has, A, in the first pulse."""
+    found: tuple[dict[int, float], dict[int, float]] = {}, {}
+    levels = np.concatenate([pulse.rows, pulse.columns]).tolist()
+    for channel, level in step.levels.items():
+        lines = [line for line, own in enumerate(levels) if own == level]
+        if len(lines) == 1 and list(step.levels.values()).count(level) == 1:
+            (line,), current = lines, readings.currents[channel.name][0]
+            if line < len(pulse.rows):
+                found[0][line] = current
+            else:
+                found[1][line - len(pulse.rows)] = -current
+    return found
 
 
 def _energy(step: Step, readings: Readings, width: float) -> float:

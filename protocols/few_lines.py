@@ -9,9 +9,11 @@ from .mapping import CellLevels, classify, read_resistances
 from .selection import TO_P, row_pulse, select_pulse
 from .settings import PulseSettings, ReadSettings
 
-_LINES_ACTIVE = 0.4
-"""Share of rows and of columns selected together; training selects fewer lines than all, and the drop along
-the wires depends on how many."""
+_SHARES = (0.2, 0.4)
+"""Share of rows and of columns selected together, of large and of small tiles; training selects fewer lines
+than all, and the drop along the wires depends on how many."""
+_FEW = 6.0
+"""Lines that are selected on average where the share may be chosen: fewer test too few cells in a pulse."""
 _MOST_PULSES = 200
 _LEFT = 0.7
 """Share of cells in their start state below which all are brought back."""
@@ -64,8 +66,8 @@ class FewLines:
                 raise StoppedError("stopped while the cells were calibrated; their states are undefined")
             if self._state is None or np.mean(self._state[working] == start) < _LEFT:
                 self._state = self._brought_back(polarity)
-            some_rows = self._rng.random(rows) < max(_LINES_ACTIVE, 1.0 / rows)
-            some_columns = self._rng.random(columns) < max(_LINES_ACTIVE, 1.0 / columns)
+            some_rows = self._rng.random(rows) < _active(rows)
+            some_columns = self._rng.random(columns) < _active(columns)
             if not some_rows.any() or not some_columns.any():
                 continue
             self._crossbar.apply(
@@ -96,6 +98,12 @@ class FewLines:
 
     def _states_now(self) -> States:
         return classify(read_resistances(self._crossbar, self._read).ohm, self._levels.threshold)
+
+
+def _active(lines: int) -> float:
+    """Share of lines to select together."""
+    least, most = _SHARES
+    return max(min(most, max(least, _FEW / lines)), 1.0 / lines)
 
 
 def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:

@@ -1,14 +1,15 @@
 """Naming, claiming, listing and finding runs below a root directory."""
 
 import re
-import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RecordError
-from .manifest import MANIFEST_FILE, Manifest, read_manifest
-from .schema import EVENTS_FILE
+from .schema import EVENTS_FILE, MANIFEST_FILE
+
+if TYPE_CHECKING:  # a manifest is YAML, whose import takes longer than finding a run by its path
+    from .manifest import Manifest
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-")
 _SHOWN = 10
@@ -16,6 +17,8 @@ _SHOWN = 10
 
 def new_run_id(command: str, name: str, now: datetime) -> str:
     """UTC time, command, short name and a random suffix, safe as a file name everywhere."""
+    import secrets
+
     words = [re.sub(r"[^a-z0-9]+", "-", part.lower())[:24].strip("-") for part in (command, name)]
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     return "-".join([stamp, *(word for word in words if word), secrets.token_hex(2)])
@@ -43,12 +46,11 @@ def claim(root: Path, run_id: str) -> Path:
     return directory
 
 
-@dataclass(frozen=True)
-class RunEntry:
+class RunEntry(NamedTuple):
     """A run directory as listed: its manifest, or the problem that hides it."""
 
     directory: Path
-    manifest: Manifest | None
+    manifest: "Manifest | None"
     problem: str | None
 
     @property
@@ -69,7 +71,7 @@ def list_runs(root: Path) -> list[RunEntry]:
         RecordError: the root cannot be listed.
     """
     entries = [_entry(directory) for directory in _candidates(root)]
-    return sorted(entries, key=lambda entry: (entry.started_utc, entry.directory.name), reverse=True)
+    return sorted(entries, key=_age, reverse=True)
 
 
 def find_run(root: Path, text: str) -> Path:
@@ -86,9 +88,9 @@ def find_run(root: Path, text: str) -> Path:
             f"no run fits {text!r}: {root} holds no runs. Start one, or give the path of a run."
         )
     if text == "last":
-        readable = [entry for entry in list_runs(root) if entry.manifest is not None]
-        if readable:
-            return readable[0].directory
+        newest = _newest(candidates)
+        if newest is not None:
+            return newest
         raise RecordError(
             f"{root} holds only damaged runs: {_named(candidates)}. Give the path of another run."
         )
@@ -104,6 +106,29 @@ def find_run(root: Path, text: str) -> Path:
         f"no run in {root} fits {text!r}; it holds {_named(candidates)}. "
         "Give a path, a run id, the beginning of one, or `last`."
     )
+
+
+def _newest(candidates: list[Path]) -> Path | None:
+    """The newest run whose manifest can be read; None if there is none.
+
+    The name of a run begins with the second of its start, so of all that are so named few manifests are read.
+    """
+    named = [directory for directory in candidates if _RUN_ID.match(directory.name)]
+    readable = [_entry(directory) for directory in candidates if directory not in named]
+    second = ""
+    for directory in sorted(named, key=lambda path: path.name, reverse=True):
+        if second and not directory.name.startswith(second):
+            break
+        entry = _entry(directory)
+        if entry.manifest is not None:
+            readable.append(entry)
+            second = directory.name[:16]
+    readable = [entry for entry in readable if entry.manifest is not None]
+    return max(readable, key=_age).directory if readable else None
+
+
+def _age(entry: RunEntry) -> tuple[datetime, str]:
+    return entry.started_utc, entry.directory.name
 
 
 def _candidates(root: Path) -> list[Path]:
@@ -122,6 +147,8 @@ def _looks_like_run(path: Path) -> bool:
 
 
 def _entry(directory: Path) -> RunEntry:
+    from .manifest import read_manifest
+
     try:
         manifest = read_manifest(directory)
     except RecordError as error:

@@ -11,8 +11,8 @@ from typing import TypeVar
 import yaml
 
 from ..errors import RecordError
+from .schema import MANIFEST_FILE
 
-MANIFEST_FILE = "run.yaml"
 MANIFEST_FORMAT = 1
 RUNNING = "running"
 COMPLETED = "completed"
@@ -113,6 +113,10 @@ def plain(value: object, where: str = "result") -> object:
     )
 
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The compiled one takes a tenth of the time, where PyYAML has it."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as blocks, so that a person can read a configuration in run.yaml."""
 
@@ -181,7 +185,7 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / MANIFEST_FILE
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         raise RecordError(
             f"{directory} is not a run: it has no {MANIFEST_FILE}. Give a run directory, a run id or `last`."

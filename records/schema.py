@@ -10,6 +10,7 @@ is for people who look into the file. Times are seconds since 1970 UTC; SI units
 from .trials import TABLES as TRIAL_TABLES
 
 EVENTS_FILE = "events.sqlite"
+MANIFEST_FILE = "run.yaml"
 SCHEMA_VERSION = 2
 """1 had no trials."""
 APPLICATION_ID = 0x4D544A4C  # "MTJL"

@@ -41,15 +41,9 @@ def probabilities(
 ) -> None:
     """Show how often each device switched: k, n, P and its intervals by polarity, width and voltage."""
     with errors():
-        from ..probabilities_command import print_csv, print_table, rows_of
+        from ..probabilities_command import print_as, rows_of
 
-        directory, rows = rows_of(run, runs)
-        if as_json:
-            print_json({"run_dir": str(directory), "points": rows})
-        elif as_csv:
-            print_csv(rows)
-        else:
-            print_table(directory, rows)
+        print_as(*rows_of(run, runs), as_json=as_json, as_csv=as_csv)
 
 
 def fit(
@@ -66,6 +60,13 @@ def fit(
         bool, typer.Option("--fit-time", help="Fit the unit of time of each device.")
     ] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Fit the other laws too.")] = False,
+    join: Annotated[
+        str,
+        typer.Option(help="Polarities of a cell: separate, shared (one Delta), field (and a field) or auto."),
+    ] = "separate",
+    overdispersed: Annotated[
+        bool, typer.Option("--overdispersed", help="Beta-binomial fit, for blocks that scatter.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Die file to write; default: fitted-die.yaml in the run.")
     ] = None,
@@ -74,11 +75,13 @@ def fit(
 ) -> None:
     """Fit Delta and V_c0 of every device of a run, and write a die file for the simulator."""
     with errors():
-        from ..fit_command import FitRequest, print_fit
+        from ..fit_command import FitRequest
         from ..fit_command import fit as work
+        from ..fit_result import print_fit
 
         unit = quantity("--time-unit", time_unit, "time")
-        result = work(run, runs, FitRequest(law, unit, fit_time, compare, output))
+        request = FitRequest(law, unit, fit_time, compare, output, join, overdispersed)
+        result = work(run, runs, request)
         if as_json:
             print_json(result)
         else:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from ...protocols.switching.checks import SIGNIFICANT
 from ...records.tallies import PointCount
 from ..format import quantity
 from .figures import (
@@ -104,6 +105,33 @@ def residuals(trials: TrialEvidence) -> str:
         axes.set_xlim(0.0, 1.0)
         axes.set_xlabel("fitted probability")
         axes.set_ylabel("residual (standard deviations)")
+        return image_uri(figure)
+
+
+def chances(trials: TrialEvidence) -> str:
+    """Share of the devices whose tests of scatter and drift fell below a chance p; steady ones follow p."""
+    with styled():
+        figure, axes = single_figure(2.9)
+        lowest = 1e-4
+        even = np.geomspace(lowest, 1.0, 100)
+        axes.plot(even, even, color=INK, linewidth=1.0, linestyle="--", label="steady devices")
+        axes.axvline(SIGNIFICANT, color="#9AA3AD", linewidth=1.0)
+        for name, label, colour in (
+            ("overdispersion_p", "scatter of blocks", BLUE), ("drift_p", "drift", VERMILION),
+        ):  # fmt: skip
+            found = np.sort([row[name] for row in trials.rows if row[name] is not None])
+            if found.size:
+                places = np.concatenate([[lowest], np.maximum(found, lowest), [1.0]])
+                shares = np.concatenate([[0.0], np.arange(1, found.size + 1) / found.size, [1.0]])
+                axes.step(places, shares, where="post", color=colour, label=label)
+        axes.set_xscale("log")
+        axes.set_yscale("symlog", linthresh=0.01)
+        axes.set_xlim(lowest, 1.0)
+        axes.set_ylim(0.0, 1.05)
+        axes.set_yticks([0.0, 0.01, 0.1, 1.0], ["0", "1 %", "10 %", "100 %"])
+        axes.set_xlabel("chance p of steady trials")
+        axes.set_ylabel("devices below p")
+        legend_above(figure, axes, 3)
         return image_uri(figure)
 
 

@@ -1,5 +1,7 @@
 """The sections of a report on switching trials; empty when the run made none."""
 
+from typing import Any
+
 import numpy as np
 
 from ..format import count, percent, quantity
@@ -9,6 +11,10 @@ from .figures import POLARITY_NAMES
 from .intervals import wilson
 from .trials import Device, TrialEvidence, by_device, device_of
 
+_JOINED = {
+    "shared": ", both polarities of a cell together with one Delta",
+    "field": ", both polarities of a cell together with one Delta and a stray field",
+}
 _DEVICES = 2
 _TILES = 2
 MICRO = "µ"
@@ -48,6 +54,15 @@ def switching_trials(evidence: Evidence) -> str:
                 "a slow drift leaves them.",
             )
         )
+    if trials.rows:
+        shown.append(
+            markup.figure(
+                trial_figures.chances(trials),
+                "Tests of single devices",
+                "Share of devices and polarities whose test of scatter or drift gave a chance below p. "
+                "Steady ones follow the broken line; left of the grey line they are flagged.",
+            )
+        )
     shown.append(
         markup.figure(
             trial_figures.trials_spent(trials.points),
@@ -77,10 +92,12 @@ def fitted_parameters(evidence: Evidence) -> str:
         if summary[name]["mean"] is not None
     ]
     time = "fitted" if fit["time_fitted"] else "held at"
+    kind = "Beta-binomial" if fit.get("overdispersed") else "Binomial"
+    together = _JOINED.get(fit.get("joined", "separate"), "")
+    unit = quantity(fit["time_unit"], "s", 4, micro=MICRO)
     text = (
-        f"Binomial maximum likelihood, {fit['law']}, unit of time {time} "
-        f"{quantity(fit['time_unit'], 's', 4, micro=MICRO)}. {fit['flagged']} of {len(fit['rows'])} devices "
-        "and polarities drifted or scattered beyond chance (p < 0.01)."
+        f"{kind} maximum likelihood, {fit['law']}, unit of time {time} {unit}{together}. {fit['flagged']} of "
+        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance (p < 0.01)."
     )
     shown = []
     if len(trials.rows) > 2:
@@ -109,8 +126,37 @@ def fitted_parameters(evidence: Evidence) -> str:
         markup.paragraph(f"{number} devices: {remark}.", "note") for remark, number in fit["warnings"].items()
     ]
     return markup.section(
-        "Fitted parameters", markup.paragraph(text), *remarks, markup.table(head, rows), markup.figures(shown)
+        "Fitted parameters",
+        markup.paragraph(text),
+        *remarks,
+        markup.table(head, rows),
+        _compared(fit),
+        markup.figures(shown),
     )
+
+
+def _compared(fit: dict[str, Any]) -> str:
+    """Laws, and ways of taking both polarities together, beside each other; empty if none were compared."""
+    rows = [
+        (
+            f"{each['law']}, time {'fitted' if each['time_fitted'] else 'fixed'}",
+            f"{each['deviance']:.1f}",
+            count(each["degrees_of_freedom"]),
+            f"{each['aic']:.1f}",
+        )
+        for each in fit["laws"]
+    ]
+    rows += [
+        (
+            f"polarities {each['model']}",
+            f"{each['deviance']:.1f}",
+            count(each["degrees_of_freedom"]),
+            f"{each['aic']:.1f}",
+        )
+        for each in fit.get("polarity_models", ())
+    ]
+    head = ("Compared", "deviance", "degrees of freedom", "AIC")
+    return markup.table(head, rows) if rows else ""
 
 
 def _chosen(trials: TrialEvidence) -> list[Device]:

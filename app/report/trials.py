@@ -51,7 +51,7 @@ class TrialEvidence:
                 math.log(row["delta"]),
                 math.log(row["critical_voltage"]),
                 math.log(row.get("time_unit", fit["time_unit"])),
-                0.0,
+                -row["polarity"] * row.get("field", 0.0),
             ]
         )
         eta = log_hazards(fitted_law(fit["law"]), theta, voltages, widths)

@@ -13,8 +13,8 @@ from .settings import CharacterizeSettings
 from .shots import Request, sorted_into_shots
 from .trial import RESET_FAILED, STAYED, SWITCHED, TrialTile
 
-_PROGRESS_SHOTS = 25
-"""Shots between two steps of the progress bar."""
+_PROGRESS_GROUPS = 25
+"""Groups of shots between two steps of the progress bar."""
 _RESET_TRIALS = 20
 """Trials after which a device most of whose resets fail is given up."""
 POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
@@ -214,21 +214,21 @@ class Campaign:
                 *[control] * sizes.control,
             ]
         by_column = {device.column: device for device in devices}
-        shots = sorted_into_shots(
+        groups = sorted_into_shots(
             self._tile.crossbar.capabilities, row, wanted, self._settings.together, self._rng
         )
-        for number, shot in enumerate(shots):
+        for number, shots in enumerate(groups):
             if self._monitor.should_stop():
                 return
-            if number % _PROGRESS_SHOTS == 0:
+            if number % _PROGRESS_GROUPS == 0:
                 self._progress()
-            result = self._tile.shot(shot, polarity, block)
-            cells = zip(
-                shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), result.outcomes.tolist(),
-                result.applied_voltages.tolist(), strict=True,
-            )  # fmt: skip
-            for column, kind, voltage, outcome, applied in cells:
-                self._count(by_column[column], polarity, kind, voltage, shot.width, outcome, applied)
+            for shot, result in zip(shots, self._tile.shots(shots, polarity, block), strict=True):
+                cells = zip(
+                    shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), result.outcomes.tolist(),
+                    result.applied_voltages.tolist(), strict=True,
+                )  # fmt: skip
+                for column, kind, voltage, outcome, applied in cells:
+                    self._count(by_column[column], polarity, kind, voltage, shot.width, outcome, applied)
 
     def _count(
         self,

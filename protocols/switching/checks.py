@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 SIGNIFICANT = 0.01
 """A device is flagged when either test falls below; a steady one is by chance in at most 2 % of runs."""
-_WAVES = 4
-"""Cosines over the time of the campaign that stand for a slow drift."""
+_WAVES, _CORNER = 24, 8.0
+"""Cosines over the time of the campaign that stand for a drift, and the half waves beyond which they count
+for less: a drift with a memory has a spectrum of 1/(1 + (f/f0)^2)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Checks:
         goodness_p: chance of a larger deviance if the law holds; NaN without degrees of freedom.
         dispersion: scatter of blocks over that of binomial trials, 1 if they are steady.
         overdispersion_p: chance of more scatter from steady trials.
-        time_p: chance of more slow change over time from steady trials.
+        time_p: chance of more change over time from steady trials, slow change counting most.
         resistance_p: chance of more change along with the resistance before the pulse.
         drift_p: the smaller of both, corrected for looking at two.
     """
@@ -84,7 +85,7 @@ def check_fit(
     scatter, rank = blocks.score(_members(numbers))
     dispersion = scatter / rank if rank else math.nan
     over = float(stats.chi2.sf(scatter, rank)) if rank else math.nan
-    time = blocks.chance(_waves(blocks.time, len(set(numbers.tolist()))))
+    time = blocks.weighted_chance(*_waves(blocks.time, len(set(numbers.tolist()))))
     resistance = blocks.chance(_centred(np.log(blocks.resistance)))
     found = [p for p in (time, resistance) if not math.isnan(p)]
     drift = min(1.0, len(found) * min(found)) if found else math.nan
@@ -135,18 +136,24 @@ class _Blocks:
             np.array([each.resistance for each in counts]),
         )
 
+    def scores(self, covariates: Floats) -> tuple[Floats, Floats] | None:
+        """Scores of some covariates, (cells, q), beside the fitted parameters, (q,), and their covariance."""
+        w, j = self.weight, self.slopes
+        own = j.T @ (w[:, None] * j)
+        if covariates.shape[1] == 0 or not np.linalg.cond(own) < 1e12:
+            return None
+        beside = covariates - j @ np.linalg.solve(own, j.T @ (w[:, None] * covariates))
+        return beside.T @ self.pull, beside.T @ (w[:, None] * beside)
+
     def score(self, covariates: Floats) -> tuple[float, int]:
         """Score statistic of some covariates, (cells, q), beside the fitted parameters, and its rank.
 
         If the covariates do not matter it is a chi-square of that many degrees of freedom.
         """
-        w, j = self.weight, self.slopes
-        own = j.T @ (w[:, None] * j)
-        if covariates.shape[1] == 0 or not np.linalg.cond(own) < 1e12:
+        found = self.scores(covariates)
+        if found is None:
             return math.nan, 0
-        beside = covariates - j @ np.linalg.solve(own, j.T @ (w[:, None] * covariates))
-        score = beside.T @ self.pull
-        spread = beside.T @ (w[:, None] * beside)
+        score, spread = found
         values, vectors = np.linalg.eigh(spread)
         told = values > 1e-6 * max(float(values[-1]), 1e-300)
         along = vectors[:, told].T @ score
@@ -156,6 +163,24 @@ class _Blocks:
         """Chance of a larger score of these covariates; NaN if they cannot be told."""
         value, rank = self.score(covariates)
         return float(stats.chi2.sf(value, rank)) if rank else math.nan
+
+    def weighted_chance(self, covariates: Floats, weights: Floats) -> float:
+        """Chance of a larger weighted sum of squared scores: the most powerful test of small effects whose
+        variances are as the weights. NaN if they cannot be told.
+
+        The sum is a mixture of chi-squares, taken as one chi-square of the same mean and variance.
+        """
+        found = self.scores(covariates)
+        if found is None:
+            return math.nan
+        score, spread = found
+        root = np.sqrt(weights)
+        mixed = root[:, None] * spread * root[None, :]
+        mean, variance = float(np.trace(mixed)), 2.0 * float((mixed**2).sum())
+        if not (mean > 0.0 and variance > 0.0):
+            return math.nan
+        value = float(weights @ score**2)
+        return float(stats.chi2.sf(2.0 * mean * value / variance, 2.0 * mean**2 / variance))
 
 
 def _members(blocks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -167,14 +192,15 @@ def _etas(law: Law, theta: Floats, voltages: Floats, widths: Floats) -> Floats:
     return np.asarray(np.minimum(log_hazards(law, theta, voltages, widths), 50.0))
 
 
-def _waves(time: Floats, blocks: int) -> NDArray[np.float64]:
-    """Cosines over the time of the campaign, (cells, waves)."""
+def _waves(time: Floats, blocks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosines over the time of the campaign, (cells, waves), and their weights, (waves,)."""
     span = float(np.ptp(time))
     count = min(_WAVES, blocks - 1)
     if count < 1 or not span > 0.0:
-        return np.empty((len(time), 0))
+        return np.empty((len(time), 0)), np.empty(0)
+    halves = np.arange(1, count + 1)
     phase = np.pi * (time - time.min()) / span
-    return np.stack([np.cos((m + 1) * phase) for m in range(count)], axis=1)
+    return np.cos(phase[:, None] * halves[None, :]), 1.0 / (1.0 + (halves / _CORNER) ** 2)
 
 
 def _centred(values: Floats) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ computed once.
 
 import math
 from functools import cache
-from statistics import NormalDist
 
 CONFIDENCE = 0.95
 
@@ -113,4 +112,8 @@ def _first_guess(probability: float, a: float, b: float) -> float:
 
 @cache
 def _normal_quantile(probability: float) -> float:
+    if probability == 0.975:  # nearly always; the module it is from takes longer to import than all else here
+        return 1.959963984540054
+    from statistics import NormalDist
+
     return NormalDist().inv_cdf(probability)

@@ -4,6 +4,8 @@ Line currents are taken as measured where the bench measures them, and from the 
 where it does not; along a line they are shared out by the conductances.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,8 +43,10 @@ def junction_voltages(
         others = np.arange(len(conductance)) != row
         conductance[others] = 0.0
     currents = np.nan_to_num(conductance * volts)
-    own = currents[:, columns] * _scales(currents[:, columns].sum(axis=0), applied.column_currents, columns)
-    along_row = currents[row] * _scales(np.asarray(currents[row].sum()), applied.row_currents, row)
+    found_rows = _measured(applied.row_currents, applied.some_rows, len(volts))
+    found_columns = _measured(applied.column_currents, applied.some_columns, volts.shape[1])
+    own = currents[:, columns] * _scales(currents[:, columns].sum(axis=0), found_columns[columns])
+    along_row = currents[row] * _scales(np.asarray(currents[row].sum()), found_rows[row])
     places = np.arange(volts.shape[1])
     shared = np.minimum(places[:, None], columns[None, :])
     row_drop = lines.driver * along_row.sum() + lines.row_segment * (along_row @ shared)
@@ -53,11 +57,16 @@ def junction_voltages(
     return np.asarray(np.abs(junction))
 
 
-def _scales(expected: Floats, measured: Floats | None, lines: int | Integers) -> Floats:
+def _measured(every: Floats | None, some: Mapping[int, float], lines: int) -> Floats:
+    """Measured line currents, (lines,), A; NaN where there is none."""
+    found = np.full(lines, np.nan) if every is None else np.array(every, dtype=np.float64)
+    for line, current in some.items():
+        found[line] = current
+    return found
+
+
+def _scales(expected: Floats, found: Floats) -> Floats:
     """Measured over expected line currents; 1 where either says nothing."""
-    if measured is None:
-        return np.ones_like(expected, dtype=np.float64)
-    found = np.asarray(measured[lines], dtype=np.float64)
     known = np.isfinite(found) & (np.abs(expected) > 1e-12)
     ratio = np.divide(found, expected, out=np.ones_like(found), where=known)
     return np.where((ratio > 0.5) & (ratio < 2.0), ratio, 1.0)

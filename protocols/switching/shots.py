@@ -1,4 +1,7 @@
-"""Pulses for chosen cells of one row, each at a voltage of its own, and trials sorted into such pulses."""
+"""Pulses for chosen cells of one row, each at a voltage of its own, and trials sorted into such pulses.
+
+Shots that share a reset and the reads before and after are one *group*: each cell is in one of them.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -75,11 +78,12 @@ def sorted_into_shots(
     wanted: Mapping[int, Sequence[Request]],
     together: bool,
     rng: np.random.Generator,
-) -> list[Shot]:
-    """All trials of a row and block as shots in random order.
+) -> list[list[Shot]]:
+    """All trials of a row and block as groups of shots, in random order.
 
-    One pulse has one width, and controls are at 0 V on all lines, so trials are grouped by both. A bench with
-    few distinct levels gets one voltage, or one cell, a shot.
+    Controls are at 0 V on all lines, so they are apart. Where every line has a level of its own, a group is
+    one shot. A bench with few distinct levels gets one voltage a shot; there the cells of a group have
+    neighbouring places among their own trials in order of width and voltage, so that few shots serve them.
 
     Args:
         capabilities: of the crossbar.
@@ -88,29 +92,32 @@ def sorted_into_shots(
         together: whether cells of the row may share a pulse.
         rng: shuffles.
     """
-    groups: dict[tuple[bool, float], dict[int, list[Request]]] = {}
+    few_levels = together and capabilities.distinct_levels is not None
+    kept_apart: dict[tuple[bool, float], dict[int, list[Request]]] = {}
     for column, requests in wanted.items():
         for request in requests:
-            key = (request.kind == "control", request.width)
-            groups.setdefault(key, {}).setdefault(column, []).append(request)
-    shots: list[Shot] = []
-    for (_, width), queues in groups.items():
+            key = (request.kind == "control", 0.0 if few_levels else request.width)
+            kept_apart.setdefault(key, {}).setdefault(column, []).append(request)
+    groups: list[list[Shot]] = []
+    for queues in kept_apart.values():
         orders: dict[int, Integers] = {}
         for queue in queues.values():
+            if few_levels:
+                queue.sort(key=lambda one: (one.width, one.voltage))
             # Queues of one length share an order, so that a grid keeps one voltage a shot.
-            if len(queue) not in orders:
+            elif len(queue) not in orders:
                 orders[len(queue)] = rng.permutation(len(queue))
         for number in range(max(map(len, queues.values()))):
             cells = [
-                (column, queue[orders[len(queue)][number]])
+                (column, queue[number if few_levels else orders[len(queue)][number]])
                 for column, queue in queues.items()
                 if number < len(queue)
             ]
-            for part in _parts(capabilities, cells, together):
-                columns = np.array([column for column, _ in part], dtype=np.int64)
-                voltages = np.array([request.voltage for _, request in part])
-                shots.append(Shot(row, columns, tuple(one.kind for _, one in part), voltages, width))
-    return [shots[k] for k in rng.permutation(len(shots))]
+            if few_levels:
+                groups.append(_by_pulse(row, cells, rng))
+            else:
+                groups += [[_shot(row, part)] for part in ([cells] if together else [[one] for one in cells])]
+    return [groups[k] for k in rng.permutation(len(groups))]
 
 
 def on_step(value: float, step: float) -> float:
@@ -118,15 +125,16 @@ def on_step(value: float, step: float) -> float:
     return round(value / step) * step if step > 0.0 and math.isfinite(value) else value
 
 
-def _parts(
-    capabilities: Capabilities, cells: list[tuple[int, Request]], together: bool
-) -> list[list[tuple[int, Request]]]:
-    """Split cells of one shot by what the bench can drive at once."""
-    if not together:
-        return [[cell] for cell in cells]
-    if capabilities.distinct_levels is None:
-        return [cells]
-    by_voltage: dict[float, list[tuple[int, Request]]] = {}
+def _by_pulse(row: int, cells: list[tuple[int, Request]], rng: np.random.Generator) -> list[Shot]:
+    """One shot for each voltage and width among the cells, in random order."""
+    pulses: dict[tuple[float, float], list[tuple[int, Request]]] = {}
     for cell in cells:
-        by_voltage.setdefault(cell[1].voltage, []).append(cell)
-    return list(by_voltage.values())
+        pulses.setdefault((cell[1].voltage, cell[1].width), []).append(cell)
+    shots = [_shot(row, part) for part in pulses.values()]
+    return [shots[k] for k in rng.permutation(len(shots))]
+
+
+def _shot(row: int, cells: list[tuple[int, Request]]) -> Shot:
+    columns = np.array([column for column, _ in cells], dtype=np.int64)
+    voltages = np.array([request.voltage for _, request in cells])
+    return Shot(row, columns, tuple(one.kind for _, one in cells), voltages, cells[0][1].width)

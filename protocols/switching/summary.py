@@ -14,6 +14,7 @@ from scipy import stats
 from ...drivers.contract import Floats
 from ..selection import TO_AP, TO_P
 from .fit import DeviceFit
+from .joint import DELTA, TIME, VOLTAGE_DOWN, VOLTAGE_UP, JointFit
 from .likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE
 
 _SIGNIFICANT = 0.01
@@ -76,13 +77,17 @@ class Summary:
 
 
 def fitted_cells(
-    fits: Sequence[DeviceFit], resistances: Mapping[int, tuple[Floats, Floats]]
+    fits: Sequence[DeviceFit],
+    resistances: Mapping[int, tuple[Floats, Floats]],
+    joint: Mapping[tuple[int, int, int], JointFit] | None = None,
 ) -> tuple[list[FittedCell], float]:
     """Join the polarities of every cell.
 
     Args:
         fits: of devices.
         resistances: by tile, R_P at zero bias in ohm and TMR at zero bias, (rows, columns) each.
+        joint: fits of both polarities by cell, which are taken as they are; other cells are joined from
+            their separate fits.
 
     Returns:
         Cells, and the chance that the polarities differ as they do without any stray field.
@@ -92,8 +97,10 @@ def fitted_cells(
         by_cell.setdefault((fit.tile, fit.row, fit.column), {})[fit.polarity] = fit
     pairs = [each for each in by_cell.values() if len(each) == 2]
     chance = _no_field(pairs)
+    known = joint or {}
     joined = [
-        _cell(place, each, chance < _SIGNIFICANT, resistances) for place, each in sorted(by_cell.items())
+        _cell(place, each, chance < _SIGNIFICANT, resistances, known.get(place))
+        for place, each in sorted(by_cell.items())
     ]
     return joined, chance
 
@@ -168,6 +175,7 @@ def _cell(
     fits: Mapping[int, DeviceFit],
     with_field: bool,
     resistances: Mapping[int, tuple[Floats, Floats]],
+    joint: JointFit | None,
 ) -> FittedCell:
     tile, row, column = place
     resistance = tmr = math.nan
@@ -195,7 +203,21 @@ def _cell(
             voltage_up=voltage if up is not None else math.nan,
             voltage_down=voltage if up is None else math.nan,
         )
+    if joint is not None:
+        return _from_joint(blank, joint)
     return _with_field(blank, up, down) if with_field else _without_field(blank, up, down)
+
+
+def _from_joint(blank: FittedCell, joint: JointFit) -> FittedCell:
+    """As fitted to both polarities at once."""
+    error = np.zeros((4, 4))
+    places = (DELTA, VOLTAGE_UP, VOLTAGE_DOWN)
+    error[1:, 1:] = joint.spread[np.ix_(places, places)]
+    delta, up, down = (math.exp(float(joint.theta[place])) for place in places)
+    return replace(
+        blank, delta=delta, voltage_up=up, voltage_down=down, field=joint.stray_field, error=error,
+        time_unit=math.exp(float(joint.theta[TIME])),
+    )  # fmt: skip
 
 
 def _without_field(blank: FittedCell, up: DeviceFit, down: DeviceFit) -> FittedCell:

@@ -1,5 +1,6 @@
 """Trials on one tile: reset with a strong opposite pulse, read, pulse, read, classify each by itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,48 +135,84 @@ class TrialTile:
         pulse_all(self.crossbar, polarity, self.calibration.strong, self._pulse.width, monitor)
 
     def shot(self, shot: Shot, polarity: int, block: int) -> ShotResult:
-        """Make one trial on every cell of a shot and record them.
+        """Make one trial on every cell of a shot and record them; see `shots`."""
+        (result,) = self.shots([shot], polarity, block)
+        return result
 
-        Cells that are not in their start state after the reset are not pulsed: their trial is discarded and
-        counted as a failed reset.
+    def shots(self, shots: Sequence[Shot], polarity: int, block: int) -> list[ShotResult]:
+        """Make one trial on every cell of some shots of one row and record them.
+
+        All cells are reset in one pulse and read together before and after; in between they are pulsed, one
+        shot after the other, so a cell is half-selected while the others have their turn. Cells that are not
+        in their start state after the reset are not pulsed: their trial is discarded and counted as a failed
+        reset.
+
+        Args:
+            shots: of one row; no cell is in two of them.
+            polarity: of the pulses.
+            block: number for the record.
 
         Raises:
             SafetyError: a limit forbids a pulse, or was left.
         """
-        crossbar, capabilities = self.crossbar, self.crossbar.capabilities
-        row, columns = shot.row, shot.columns
+        crossbar, row = self.crossbar, shots[0].row
+        columns = np.concatenate([shot.columns for shot in shots])
         start = 0 if polarity == TO_P else 1
-        strong = np.full(len(columns), self.calibration.strong)
-        reset = Shot(row, columns, shot.kinds, strong, self._pulse.width)
-        crossbar.apply(row_shot_pulse(capabilities, reset, -polarity, self._pulse.program_unselected))
+        self._reset(row, columns, -polarity)
         before = self.read_row(row, columns)
         states_before = self.levels.states(before, row, columns)
         ready = states_before == start
         outcomes = np.where(states_before == UNREADABLE, NOT_READ, RESET_FAILED).astype(np.int8)
         after, states_after = before.copy(), states_before.copy()
-        applied_voltages, applied_width = shot.voltages.copy(), shot.width
-        pulse_number = crossbar.last_pulse
+        ends = np.cumsum([len(shot.columns) for shot in shots]).tolist()
+        places = [slice(end - len(shot.columns), end) for end, shot in zip(ends, shots, strict=True)]
+        given = [
+            self._pulse_ready(shot, ready[own], polarity) for shot, own in zip(shots, places, strict=True)
+        ]
         if ready.any():
-            chosen = columns[ready]
-            kinds = tuple(kind for kind, good in zip(shot.kinds, ready, strict=True) if good)
-            given = Shot(row, chosen, kinds, shot.voltages[ready], shot.width)
-            pulse = row_shot_pulse(capabilities, given, polarity, self._pulse.unselected)
-            resistance = self._resistance.copy() if self._lines.any else self._resistance
-            applied = crossbar.apply(pulse)
-            pulse_number, applied_width = crossbar.last_pulse, applied.measured_width or applied.width
-            applied_voltages[ready] = junction_voltages(
-                self._lines, pulse, applied, resistance, row, chosen, capabilities.gate_lines
-            )
             after = self.read_row(row, columns)
             states_after = self.levels.states(after, row, columns)
             ended = np.where(states_after == start, STAYED, SWITCHED)
             outcomes[ready] = np.where(states_after == UNREADABLE, NOT_READ, ended)[ready]
-        if self._journal is not None:
-            self._journal.record_trials(
-                crossbar.tile, polarity, block, pulse_number,
-                rows=np.full(len(columns), row, dtype=np.int64), columns=columns, kinds=shot.kinds,
-                voltages=shot.voltages, applied_voltages=applied_voltages, width=shot.width,
-                applied_width=applied_width, repeat=1, resistances_before=before, resistances_after=after,
-                states_before=states_before, states_after=states_after, outcomes=outcomes,
-            )  # fmt: skip
-        return ShotResult(outcomes, applied_voltages, applied_width)
+        results = []
+        for shot, own, (number, voltages, width) in zip(shots, places, given, strict=True):
+            results.append(ShotResult(outcomes[own], voltages, width))
+            if self._journal is not None:
+                self._journal.record_trials(
+                    crossbar.tile, polarity, block, number,
+                    rows=np.full(len(shot.columns), row, dtype=np.int64), columns=shot.columns,
+                    kinds=shot.kinds, voltages=shot.voltages, applied_voltages=voltages, width=shot.width,
+                    applied_width=width, repeat=1, resistances_before=before[own],
+                    resistances_after=after[own], states_before=states_before[own],
+                    states_after=states_after[own], outcomes=outcomes[own],
+                )  # fmt: skip
+        return results
+
+    def _reset(self, row: int, columns: Integers, polarity: int) -> None:
+        """Drive some cells of a row with one strong pulse of this polarity."""
+        strong = np.full(len(columns), self.calibration.strong)
+        shot = Shot(row, columns, (), strong, self._pulse.width)
+        capabilities = self.crossbar.capabilities
+        self.crossbar.apply(row_shot_pulse(capabilities, shot, polarity, self._pulse.program_unselected))
+
+    def _pulse_ready(
+        self, shot: Shot, ready: NDArray[np.bool_], polarity: int
+    ) -> tuple[int | None, Floats, float]:
+        """Pulse the cells of a shot that are in their start state.
+
+        Returns:
+            Number of the pulse on the record, applied voltages of all cells in V, applied width in s.
+        """
+        crossbar, capabilities = self.crossbar, self.crossbar.capabilities
+        voltages = shot.voltages.copy()
+        if not ready.any():
+            return crossbar.last_pulse, voltages, shot.width
+        chosen = shot.columns[ready]
+        kinds = tuple(kind for kind, good in zip(shot.kinds, ready, strict=True) if good)
+        given = Shot(shot.row, chosen, kinds, shot.voltages[ready], shot.width)
+        pulse = row_shot_pulse(capabilities, given, polarity, self._pulse.unselected)
+        applied = crossbar.apply(pulse)
+        voltages[ready] = junction_voltages(
+            self._lines, pulse, applied, self._resistance, shot.row, chosen, capabilities.gate_lines
+        )
+        return crossbar.last_pulse, voltages, applied.measured_width or applied.width

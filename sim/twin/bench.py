@@ -18,6 +18,8 @@ from .wiring import Crosspoint, Netlist, Port, Wiring
 _HOT_VOLTS, _HOT_AMPERES = 1e-2, 1e-6
 """A contact that moves under more than this is switched hot."""
 _KEPT = 10_000
+_MOST_NETLISTS = 4_096
+"""Sets of closed relays whose nets are kept: experiments come back to the same ones."""
 
 
 class Emulator(Protocol):
@@ -98,9 +100,10 @@ class Bench:
         self._drives: dict[Port, Drive] = {}
         self._closed: dict[str, frozenset[Crosspoint]] = {}
         self._nets, self._rewired = Netlist(wiring, ()), False
+        self._netlists: dict[frozenset[Crosspoint], Netlist] = {}
         self._since = 0
         self._point: OperatingPoint | None = None
-        self._point_version: tuple[int, ...] = ()
+        self._point_version = 0
 
     def add(self, emulator: Emulator) -> None:
         """Put an instrument on the bench.
@@ -167,9 +170,11 @@ class Bench:
 
     def operating_point(self) -> OperatingPoint:
         """Voltages and currents now."""
-        version = tuple(array.version for array in self.arrays.values())
+        version = 0  # it only ever grows, in every array
+        for array in self.arrays.values():
+            version += array.version
         if self._point is None or self._point_version != version:
-            self._point = operating_point(self._netlist.nets, self._drives, self.arrays)
+            self._point = operating_point(self._netlist, self._drives, self.arrays)
             self._point_version = version
             for net in self._point.conflicts:
                 ports = ", ".join(
@@ -215,7 +220,10 @@ class Bench:
         point = self.operating_point()
         pulsed = self._pulsed_arrays()
         for number, array in self.arrays.items():
-            rows, columns = point.levels[number]
+            levels = point.levels.get(number)
+            if levels is None:  # every line of it floats
+                continue
+            rows, columns = levels
             if number in pulsed:
                 width = in_seconds(duration)
                 outcome = array.pulse(rows, columns, width)
@@ -235,7 +243,13 @@ class Bench:
     def _netlist(self) -> Netlist:
         """The nets now; they are made when first asked for after relays moved."""
         if self._rewired:
-            self._nets, self._rewired = self._nets.rewired(frozenset().union(*self._closed.values())), False
+            closed = frozenset().union(*self._closed.values())
+            known = self._netlists.get(closed)
+            if known is None:
+                if len(self._netlists) >= _MOST_NETLISTS:
+                    self._netlists.clear()
+                known = self._netlists[closed] = self._nets.rewired(closed)
+            self._nets, self._rewired = known, False
         return self._nets
 
     def _at_rest(self) -> bool:

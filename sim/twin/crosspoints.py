@@ -27,7 +27,8 @@ class Cards:
     rows: int = 8
     columns: int = 12
     _known: dict[str, tuple[Crosspoint, ...]] = field(default_factory=dict, repr=False, compare=False)
-    """Items parsed before: few, and named again and again."""
+    """Items and lists parsed before: few, and named again and again."""
+    _names: dict[Crosspoint, str] = field(default_factory=dict, repr=False, compare=False)
 
     def all(self, slot: int) -> tuple[Crosspoint, ...]:
         """All crosspoints of a slot, row by row."""
@@ -50,6 +51,9 @@ class Cards:
         """
         if not isinstance(channels, str):
             raise TspError(-104)
+        known = self._known.get(channels)
+        if known is not None:
+            return known
         found: dict[Crosspoint, None] = {}
         for item in channels.replace(";", ",").split(","):
             points = self._known.get(item)
@@ -59,7 +63,17 @@ class Cards:
                     self._remember(item, points)
             for one in points:
                 found[one] = None
-        return tuple(found)
+        whole = tuple(found)
+        if "s" not in channels.lower():
+            self._remember(channels, whole)
+        return whole
+
+    def name_of(self, crosspoint: Crosspoint) -> str:
+        """A crosspoint as channel lists name it."""
+        name = self._names.get(crosspoint)
+        if name is None:
+            name = self._names[crosspoint] = str(crosspoint)
+        return name
 
     def _remember(self, item: str, points: tuple[Crosspoint, ...]) -> None:
         if len(self._known) >= _MOST_KNOWN:

@@ -25,6 +25,8 @@ from .hold import (
 _STRONG = 1.0
 """Summed bound of all cells beyond which a bias is drawn cell by cell."""
 _MOST_KEPT = 256
+_UNTIL_FITTED = 200
+"""Pulses of one width after which `SimulatedArray` surely draws with fits."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,22 @@ class DieArray:
             other.currents(*bias)
             other.hold(*bias, 1e-4)
             other.pulse(*bias, 1e-4)
+        small = DieArray(
+            draw_tile(self._die, 2, 2, 0, 0), self._wires, self._transistors, 0, 0, self._resolve
+        )
+        for k in range(_UNTIL_FITTED):  # a width used that often is fitted, by kernels of its own
+            level = np.full(2, (0.25 if k % 2 else -0.25) * self._die.junction.critical_voltage_up)
+            small.pulse(level, -level, 1e-4)
+        small.warm_up_draws()
+
+    def warm_up_draws(self) -> None:
+        """Compile what holds need only now and then; what it does to the array is undefined."""
+        cells, state, volts = self._array.cells, self._array.state, np.full(self.shape, 0.1)
+        hold_probability(cells, state, self._dynamics, volts, 1e-4, self._probability)
+        draw_hold(self._probability, state, self._seed, self._number, 0)
+        sums = np.full(state.size, 50.0)
+        draw_candidates(cells, state, self._dynamics, volts, sums, 1e-4, self._seed, self._number, 0)
+        hold_damage(cells, self._dynamics, volts, 1e-4, self._damage)
 
     def currents(self, row_levels: Floats, column_levels: Floats) -> LineCurrents:
         """Line currents under a bias, states as they are.
@@ -172,9 +190,10 @@ class DieArray:
         Raises:
             ConvergenceError: the array solve failed.
         """
-        if np.isnan(row_levels).all() and np.isnan(column_levels).all():
+        known = self._known(row_levels, column_levels)
+        if known is None and np.isnan(row_levels).all() and np.isnan(column_levels).all():
             return LineCurrents(np.zeros(len(row_levels)), np.zeros(len(column_levels)))
-        solved = self._solve(row_levels, column_levels)
+        solved = known or self._solve(row_levels, column_levels)
         return LineCurrents(solved.row_currents, solved.column_currents)
 
     def pulse(self, row_levels: Floats, column_levels: Floats, width: float) -> PulseOutcome:
@@ -221,12 +240,19 @@ class DieArray:
         return flips
 
     def _solve(self, row_levels: Floats, column_levels: Floats) -> Bias:
-        key = row_levels.tobytes(), column_levels.tobytes()
-        if self._solved is not None and self._solved[:2] == key:
-            return self._solved[2]
+        known = self._known(row_levels, column_levels)
+        if known is not None:
+            return known
         solution = self._array.bias(row_levels, column_levels)
-        self._solved = (*key, solution)
+        self._solved = row_levels.tobytes(), column_levels.tobytes(), solution
         return solution
+
+    def _known(self, row_levels: Floats, column_levels: Floats) -> Bias | None:
+        """The solution of the latest bias, if it is this one and nothing changed since."""
+        solved = self._solved
+        if solved is None or solved[0] != row_levels.tobytes() or solved[1] != column_levels.tobytes():
+            return None
+        return solved[2]
 
     def _changed(self) -> None:
         self.version += 1

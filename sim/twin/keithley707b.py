@@ -185,10 +185,10 @@ class Keithley707B(TspInstrument):
 
     def _listed(self, channels: object, chosen: set[Crosspoint]) -> object:
         if isinstance(channels, str) and channels.strip() == "allslots":
-            found = sorted(chosen)
+            found: Iterable[Crosspoint] = chosen
         else:
-            found = sorted(chosen.intersection(self._known(channels, True)))
-        return ";".join(map(str, found)) or None
+            found = chosen.intersection(self._known(channels, True))
+        return ";".join(map(self._cards.name_of, sorted(found))) or None
 
     def _get_state(self, channels: object) -> object:
         return self._each(channels, lambda one: str(int(one in self._wanted)))

@@ -24,6 +24,8 @@ _SPARE = 1024 * 1024
 _BOOT = Path(__file__).with_name("boot.lua")
 _PLACE = re.compile(r"^x:(\d+): (.*)$", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'")
+_PLAIN = frozenset((float, int, str, bool, type(None)))
+"""Types of values that are the same on both sides."""
 
 Report = Callable[[int, str], None]
 _Foreign = Any
@@ -50,7 +52,7 @@ class LuaMachine:
             ) from error
         self._report = report
         self._aborted = False
-        self._witness = _Witness()
+        self._fault: BaseException | None = None
         self._owners: list[object] = []
         self._shown: dict[int, tuple[Group, _Foreign]] = {}
         self._errors: tuple[type[Exception], ...] = (lupa.LuaError,)
@@ -115,7 +117,7 @@ class LuaMachine:
         return cast(int, status), cast(str, message)
 
     def _finish(self, status: int, message: str) -> None:
-        fault, self._witness.fault = self._witness.fault, None
+        fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
         if status == 0:
@@ -169,10 +171,13 @@ class LuaMachine:
                 report(code, TEXTS[code])
                 return None
             try:
-                with self._witness:
-                    return outward(function(*[inward(one) for one in arguments]))
+                found = function(*[one if type(one) in _PLAIN else inward(one) for one in arguments])
+                return found if type(found) in _PLAIN else outward(found)
             except TspError as error:
                 report(error.code, str(error))
+            except BaseException as fault:
+                self._fault = fault  # a protected call of a script would swallow it
+                raise
             return None
 
         return call
@@ -188,20 +193,6 @@ class LuaMachine:
         if place is not None:
             return self._owners[place]
         return [self._inward(value[k]) for k in range(1, len(value) + 1)]
-
-
-class _Witness:
-    """Keeps a fault of the emulator itself, which a protected call of a script would swallow."""
-
-    def __init__(self) -> None:
-        self.fault: BaseException | None = None
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, fault: BaseException | None, __: object) -> None:
-        if fault is not None and not isinstance(fault, TspError):
-            self.fault = fault
 
 
 def _arity(function: Callable[..., object]) -> tuple[int, float]:

@@ -44,7 +44,8 @@ class Setting:
     @property
     def number(self) -> float:
         """The value as a number."""
-        return as_number(self.value)
+        value = self.value
+        return value if type(value) is float else as_number(value)
 
 
 class Group:

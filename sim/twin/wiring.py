@@ -12,8 +12,7 @@ from ...errors import ConfigurationError
 Side = Literal["row", "column"]
 
 
-@dataclass(frozen=True, order=True)
-class Port:
+class Port(NamedTuple):
     """The HI terminal of one source-measure channel; its LO terminal is the common of the bench.
 
     Attributes:
@@ -150,7 +149,8 @@ class Net:
 
 
 class Netlist:
-    """The nets that wires and closed crosspoints make.
+    """The nets that wires and closed crosspoints make: `nets`, and in `joined` those that are not lone, with
+    their numbers.
 
     Args:
         wiring: the wires.
@@ -199,6 +199,7 @@ class Netlist:
         self.nets = tuple(
             frame.nets[pieces[0]] if len(pieces) == 1 else frame.merged(pieces) for pieces in joined.values()
         )
+        self.joined = tuple((place, net) for place, net in enumerate(self.nets) if not net.lone)
 
 
 class _Frame:

@@ -11,6 +11,8 @@ from mtjloop.sim.array import Transistors
 from mtjloop.sim.device import Defects, Die, Junction
 from mtjloop.sim.die import draw_tile
 from mtjloop.sim.network import device_voltages
+from mtjloop.sim.twin import circuit
+from mtjloop.sim.twin.bench import Bench
 from mtjloop.sim.twin.circuit import Drive, OperatingPoint, operating_point
 from mtjloop.sim.twin.die_array import DieArray, draw_array
 from mtjloop.sim.twin.wiring import (
@@ -40,7 +42,7 @@ def single_cell() -> DieArray:
 def solve(array: DieArray, *wires: Wire, **drives: Drive) -> OperatingPoint:
     ports = {"one": ONE, "two": TWO}
     netlist = Netlist(Wiring(wires), ())
-    return operating_point(netlist.nets, {ports[name]: drive for name, drive in drives.items()}, {0: array})
+    return operating_point(netlist, {ports[name]: drive for name, drive in drives.items()}, {0: array})
 
 
 ROW, COLUMN = DieLine("row", 0), DieLine("column", 0)
@@ -185,3 +187,54 @@ def test_a_limit_is_approached_without_a_jump() -> None:
         currents.append(point.currents[ONE])
     assert all(0.0 <= after - before <= 0.6e-6 for before, after in pairwise(currents))
     assert currents[-1] == pytest.approx(20e-6)
+
+
+def test_the_short_way_gives_what_the_general_way_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the sources do: hold a net, meet a limit, fight, give a current, or nothing."""
+    wiring = matrix_wiring({"A": ONE, "B": TWO, "C": Ground()}, 4, 3)
+    array = draw_array(4, 3, seed=2)
+    rng = np.random.default_rng(5)
+    kinds: list[Drive] = [
+        Drive("voltage", 0.05, 1.0), Drive("voltage", -0.2, 1.0), Drive("voltage", 0.0, 1.0),
+        Drive("voltage", 0.3, 1e-5), Drive("open"), Drive("current", 1e-5, 0.5),
+    ]  # fmt: skip
+    short = 0
+    for _ in range(80):
+        closed = [
+            Crosspoint("matrix", 1, "ABC"[row], column + 1)
+            for column, row in enumerate(rng.integers(0, 4, 7).tolist())
+            if row < 3
+        ]
+        if rng.random() < 0.2:
+            closed.append(Crosspoint("matrix", 1, "A", 1))
+        netlist = Netlist(wiring, closed)
+        drives = {port: kinds[int(rng.choice(6, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]))] for port in (ONE, TWO)}
+        found = operating_point(netlist, drives, {0: array})
+        with monkeypatch.context() as patched:
+            patched.setattr(circuit, "_held_everywhere", lambda *_: None)
+            general = operating_point(netlist, drives, {0: array})
+        short += circuit._held_everywhere(netlist, drives, {0: array}) is not None
+        assert found.volts == pytest.approx(general.volts, abs=0.0, nan_ok=True)
+        assert (found.currents, found.limited) == (general.currents, general.limited)
+        assert found.conflicts == general.conflicts
+        for number, levels in found.levels.items():
+            for one, other in zip(levels, general.levels[number], strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert 15 < short < 75
+
+
+def test_nets_are_found_again_when_relays_come_back() -> None:
+    """The bench keeps the nets of relays it has seen; terminals named later do not disturb them."""
+    wiring = matrix_wiring({"A": ONE, "B": TWO}, 4, 3)
+    bench = Bench(wiring, {0: draw_array(4, 3)}, noise=False)
+    first, second = (Crosspoint("matrix", 1, "A", 2),), (Crosspoint("matrix", 6, "B", 12),)
+    for relays in (first, second, first, (*first, *second), first):
+        bench.set_relays("matrix", relays)
+        bench.drive(ONE, Drive("voltage", 0.1, 1.0, output=True))
+        levels = bench.operating_point().levels.get(0)
+        rows = np.full(4, np.nan) if levels is None else levels[0]
+        expected = np.full(4, np.nan)
+        if first[0] in relays:
+            expected[1] = 0.1
+        np.testing.assert_array_equal(rows, expected)
+        bench.drive(ONE, Drive("voltage", 0.0, 1.0, output=True))

@@ -135,6 +135,23 @@ def test_pulses_and_reads_are_those_of_the_simulated_backend(opened: OpenedTwin)
         assert opened.crossbar.read(bias).currents == pytest.approx(simulated.read(bias).currents, rel=1e-6)
 
 
+def test_currents_are_known_of_lines_with_a_channel_of_their_own(opened: OpenedTwin) -> None:
+    tile = opened.bench.crossbars[0]
+    row, column = np.zeros(6), np.zeros(5)
+    row[2], column[[1, 3]] = 0.1, -0.1
+    array = opened.served.bench.arrays[0]
+    for columns in ([1, 3], [4]):
+        column = np.zeros(5)
+        column[columns] = -0.1
+        expected = array.currents(row, column)
+        applied = tile.apply(Pulse(row, column, 1e-4))
+        assert applied.some_rows == {2: pytest.approx(expected.rows[2], rel=1e-6)}
+        # Two columns share a channel, which measures their sum.
+        alone = {} if len(columns) > 1 else {4: pytest.approx(-expected.columns[4], rel=1e-6)}
+        assert applied.some_columns == alone
+        assert applied.peak_current == pytest.approx(abs(expected.rows[2]), rel=0.5)
+
+
 def test_two_instruments_sense_more_lines_at_once() -> None:
     """Four channels: one drives, three sense; a read of five columns takes two steps in place of five."""
     more = '    more: {model: keithley-2600b, resource: "TCPIP0::192.0.2.3::5025::SOCKET"}'

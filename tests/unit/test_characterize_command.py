@@ -147,10 +147,38 @@ def test_a_run_without_switching_says_what_to_do(files: tuple[Path, Path], tmp_p
     assert done.exit_code == 1 and "mtjloop characterize" in done.stderr
 
 
-def test_the_answer_waits_for_no_heavy_import() -> None:
+def started(where: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as a shell starts it."""
+    command = [sys.executable, "-m", "mtjloop", "probabilities", *arguments]
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+
+
+def test_a_plain_question_is_answered_as_by_the_command_line(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    runs = str(tmp_path / "runs")
+    done = RUN.invoke(app, ["characterize", *map(str, files), "--runs", runs, "--json"])
+    name = Path(json.loads(done.stdout)["run_dir"]).name
+    for arguments in (
+        [name[:24], "--runs", runs, "--json"], ["last", f"--runs={runs}", "--csv"], ["--runs", runs],
+        [str(tmp_path / "runs" / name), "--csv", "--json"],
+    ):  # fmt: skip
+        quick, whole = started(tmp_path, *arguments), RUN.invoke(app, ["probabilities", *arguments])
+        assert quick.returncode == whole.exit_code == 0
+        assert quick.stdout == whole.stdout and quick.stdout
+    # What is not plain, or goes wrong, is left to the command line.
+    assert "--csv" in started(tmp_path, "--help").stdout
+    wrong = started(tmp_path, "nothing", "--runs", runs)
+    assert wrong.returncode == 1 and "no run" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert started(tmp_path, "--speed").returncode == 2
+    assert started(tmp_path, "--runs").returncode == 2
+
+
+def test_a_plain_answer_waits_for_no_heavy_import() -> None:
+    heavy = ("numpy", "scipy", "numba", "pydantic", "rich", "typer", "yaml", "csv")
     code = (
-        "import sys, mtjloop.app.probabilities_command; "
-        "print([m for m in ('numpy', 'scipy', 'numba', 'pydantic', 'rich.table') if m in sys.modules])"
+        "import sys; from mtjloop.app.entry import run; import mtjloop.app.probabilities_command; "
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -40,7 +40,7 @@ def test_only_the_package_lands_in_site_packages(wheel: zipfile.ZipFile) -> None
 def test_only_the_command_is_installed(wheel: zipfile.ZipFile) -> None:
     (name,) = [one for one in wheel.namelist() if one.endswith("entry_points.txt")]
     lines = wheel.read(name).decode().split("\n")
-    assert [line for line in lines if "=" in line] == ["mtjloop = mtjloop.app.main:run"]
+    assert [line for line in lines if "=" in line] == ["mtjloop = mtjloop.app.entry:run"]
     assert not [one for one in wheel.namelist() if ".data/scripts/" in one]
 
 

@@ -473,6 +473,20 @@ def test_runs_are_listed_and_found(tmp_path: Path) -> None:
         find_run(tmp_path, "")
 
 
+def test_the_latest_run_is_found_past_damaged_and_renamed_ones(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        with new_run(tmp_path, name=name) as recorder:
+            made.append(recorder.directory)
+    (tmp_path / "29990101T000000Z-train-broken-0000").mkdir()
+    assert find_run(tmp_path, "last") == made[1]
+    # A run whose directory was renamed counts by the time in its manifest.
+    kept = made[1].rename(tmp_path / "the good one")
+    assert find_run(tmp_path, "last") == kept
+    made[0].rename(tmp_path / "29990101T000000Z-train-one-1111")
+    assert find_run(tmp_path, "last") == kept
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

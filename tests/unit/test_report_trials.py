@@ -43,11 +43,16 @@ def test_counts_are_shown_before_and_after_the_fit(run: Path, tmp_path: Path) ->
     assert "<h2>Fitted parameters</h2>" in page
     # Curves of some devices, residuals, reference, trials spent; correlations and four maps.
     assert page.count("<figure>") >= 3 + 3 + 1 + 4
-    assert "Correlations" in page and "Residuals" in page
+    assert "Correlations" in page and "Residuals" in page and "Tests of single devices" in page
+    assert "Compared" not in page
+    fit(str(run), run.parent, FitRequest(compare=True, join="field"))
+    page = write_report(run, tmp_path / "joined.html").read_text(encoding="utf-8")
+    assert "one Delta and a stray field" in page and "polarities shared" in page and "neel-brown-2" in page
 
 
-def test_the_fit_is_drawn_as_it_was_made(run: Path) -> None:
-    fit(str(run), run.parent, FitRequest())
+@pytest.mark.parametrize("wanted", [FitRequest(), FitRequest(join="field"), FitRequest(overdispersed=True)])
+def test_the_fit_is_drawn_as_it_was_made(run: Path, wanted: FitRequest) -> None:
+    fit(str(run), run.parent, wanted)
     trials = gather(run).trials
     assert trials is not None
     points = by_device(trials.points)

@@ -116,7 +116,7 @@ def test_sorting_keeps_every_request_once() -> None:
         0: [Request("trial", 0.3, 1e-4)] * 7 + [Request("control", 0.0, 1e-4)] * 2,
         2: [Request("trial", 0.2, 1e-3)] * 5 + [Request("reference", 0.3, 1e-4)] * 3,
     }
-    shots = sorted_into_shots(capabilities(), 3, wanted, True, RNG(0))
+    shots = [one for group in sorted_into_shots(capabilities(), 3, wanted, True, RNG(0)) for one in group]
     counted: dict[int, list[tuple[str, float, float]]] = {0: [], 2: []}
     for shot in shots:
         for column, kind, volt in zip(shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), strict=True):
@@ -127,11 +127,58 @@ def test_sorting_keeps_every_request_once() -> None:
 
 
 def test_a_bench_of_two_levels_gets_one_voltage_a_shot() -> None:
-    wanted = {c: [Request("trial", 0.2 + 0.01 * k, 1e-4) for k in range(c + 3)] for c in range(4)}
-    shots = sorted_into_shots(capabilities(distinct_levels=3), 0, wanted, True, RNG(0))
-    assert all(len(set(shot.voltages.tolist())) == 1 for shot in shots)
+    able = capabilities(distinct_levels=2)
+    wanted: dict[int, Sequence[Request]] = {
+        c: [Request("trial", 0.2 + 0.01 * k, 1e-4 if k % 2 else 1e-3) for k in range(c + 3)]
+        + [Request("control", 0.0, 1e-4)]
+        for c in range(4)
+    }
+    groups = sorted_into_shots(able, 0, wanted, True, RNG(0))
+    counted: dict[int, list[tuple[str, float, float]]] = {c: [] for c in range(4)}
+    for group in groups:
+        cells = [c for shot in group for c in shot.columns.tolist()]
+        assert len(cells) == len(set(cells))  # each cell once between two reads
+        kinds = {kind for shot in group for kind in shot.kinds}
+        assert kinds in ({"trial"}, {"control"})
+        for shot in group:
+            assert len(set(shot.voltages.tolist())) == 1
+            for c, kind, volt in zip(shot.columns.tolist(), shot.kinds, shot.voltages.tolist(), strict=True):
+                counted[c].append((kind, volt, shot.width))
+    for c, requests in wanted.items():
+        assert sorted(counted[c]) == sorted((one.kind, one.voltage, one.width) for one in requests)
+    assert len(groups) == 6 + 1  # as many as the longest queue, whatever the widths
     grid = {c: [Request("trial", 0.2 + 0.01 * k, 1e-4) for k in range(5)] for c in range(4)}
-    assert len(sorted_into_shots(capabilities(distinct_levels=3), 0, grid, True, RNG(0))) == 5
+    assert [len(group) for group in sorted_into_shots(able, 0, grid, True, RNG(0))] == [1] * 5
+    alone = sorted_into_shots(able, 0, grid, False, RNG(0))
+    assert [[len(shot.columns) for shot in group] for group in alone] == [[1]] * 20
+
+
+def test_trials_of_a_bench_of_two_levels_come_in_random_order() -> None:
+    wanted = {c: [Request("trial", 0.2 + 0.01 * k, 1e-4) for k in range(30)] for c in range(2)}
+    groups = sorted_into_shots(capabilities(distinct_levels=2), 0, wanted, True, RNG(4))
+    volts = [float(group[0].voltages[0]) for group in groups]
+    assert abs(np.corrcoef(volts, np.arange(30))[0, 1]) < 0.4
+
+
+def test_shots_between_two_reads_pulse_each_cell_at_its_own_voltage(ideal: Ideal) -> None:
+    crossbar, journal = ideal(4, 6, median_voltage=0.3), Kept()
+    tile = tile_of(crossbar, journal)
+    crossbar.stuck = {(1, 4): 1}
+    before = len(crossbar.pulses)
+    high = Shot(1, np.array([0, 3]), ("trial",) * 2, np.full(2, 0.6), 1e-4)
+    low = Shot(1, np.array([2, 4]), ("trial", "reference"), np.full(2, 0.1), 1e-3)
+    first, second = tile.shots([high, low], TO_P, block=7)
+    assert first.outcomes.tolist() == [SWITCHED, SWITCHED]
+    assert second.outcomes.tolist() == [STAYED, RESET_FAILED]
+    assert len(crossbar.pulses) - before == 3  # one reset for all, one pulse a shot
+    reset, one, other = (seen(pulse)[1] for pulse in crossbar.pulses[before:])
+    assert (reset[[0, 2, 3, 4]] < -0.3).all()
+    assert one[[0, 3]] == pytest.approx([0.6, 0.6]) and np.abs(one[[1, 2, 4, 5]]).max() < 0.31
+    assert other[2] == pytest.approx(0.1) and abs(other[4]) < 0.06
+    assert [kept["columns"].tolist() for kept in journal.trials] == [[0, 3], [2, 4]]
+    assert [kept["width"] for kept in journal.trials] == [1e-4, 1e-3]
+    assert [kept["states_after"].tolist() for kept in journal.trials] == [[1, 1], [0, 1]]
+    assert {kept["block"] for kept in journal.trials} == {7}
 
 
 @pytest.mark.parametrize("columns", [[0, 1, 2, 3, 4, 5, 6, 7], [6]])
@@ -154,6 +201,15 @@ def test_the_drop_along_lines_is_that_of_the_network(columns: list[int]) -> None
         found = junction_voltages(lines, pulse, applied, resistance, 4, shot.columns, False)
         assert found == pytest.approx(truth, rel=5e-4)
     assert np.abs(volts / truth - 1.0).max() > 5e-3
+    # Cells of the row may have switched since they were read; the measured current of the row tells.
+    stale = resistance.copy()
+    stale[4] = np.where(np.arange(8) % 2, 5e3, 1.1e4)
+    stale[4, columns] = resistance[4, columns]
+    some = Applied(1e-4, 1e-4, some_rows={4: float(solved.row_currents[4])})
+    told = junction_voltages(lines, pulse, some, stale, 4, shot.columns, False)
+    untold = junction_voltages(lines, pulse, Applied(1e-4, 1e-4), stale, 4, shot.columns, False)
+    assert told == pytest.approx(truth, rel=2e-3)
+    assert np.abs(told / truth - 1.0).max() <= np.abs(untold / truth - 1.0).max()
     rough = junction_voltages(lines, pulse, Applied(1e-4, 1e-4), resistance, 4, shot.columns, False)
     assert rough == pytest.approx(truth, rel=1e-3)
 

@@ -119,10 +119,9 @@ def iris() -> Split:
     return split_data(load_data("iris"), 0.3, "per-feature", 0)
 
 
-@pytest.mark.parametrize("kind", ["passive", "1T1R"])
-@pytest.mark.parametrize("weights", ["pair", "reference"])
+@pytest.mark.parametrize(("kind", "weights"), [("passive", "pair"), ("1T1R", "reference")])
 def test_a_network_on_many_tiles_learns_and_moves_to_few(iris: Split, kind: str, weights: WeightKind) -> None:
-    settings = TrainingSettings(hidden=(5,), epochs=25, weights=weights, audit_every=40)
+    settings = TrainingSettings(hidden=(5,), epochs=18, weights=weights, audit_every=40)
     many = simulated([(3, 6)] * 9, kind)
     trainer = Trainer(many, iris, READ, PULSE, settings, 0, None, SilentMonitor())
     assert all(len(layer.blocks) > 1 for layer in trainer.network.layers)

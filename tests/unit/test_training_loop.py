@@ -25,6 +25,7 @@ from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.network import judge_scores
 from mtjloop.protocols.training.placement import layer_sizes, record_tiles
+from mtjloop.protocols.training.preparation import write_random
 from mtjloop.protocols.training.scores import confusion, evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
 from mtjloop.protocols.training.weights import WeightLayout
@@ -95,8 +96,10 @@ def test_a_layer_reads_its_weights_both_ways(ideal: Callable[..., Any]) -> None:
 def test_the_scale_is_found_on_a_chip_with_wires() -> None:
     crossbar = RecordedCrossbar(tiles([(20, 16)])[0], 0)
     layer = CrossbarLayer.on_tile(crossbar, 20, 8, READ, WeightLayout())
-    rng = np.random.default_rng(0)
-    layer.blocks[0].calibrate(calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor()), rng)
+    (block,), rng = layer.blocks, np.random.default_rng(0)
+    found = calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor())
+    write_random(block, found, PULSE, rng, SilentMonitor())
+    block.calibrate(found, rng)
     weights = layer.weights()
     x = rng.uniform(-1, 1, (200, 20))
     read = layer.forward(x)
