@@ -66,7 +66,7 @@ def train_rbm(
     beside = _float_machine(images, settings, seed)
     float_score, float_features = judge(beside, images.test_x, images.test_y), _features(beside, images)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
-    visible = images.train_x.shape[1] + len(images.classes)
+    visible = images.train_x.shape[1] + settings.label_lines * len(images.classes)
     with session(
         "train", experiment.content.name, bench, seed, runs, files, experiment.content.record, arm
     ) as now:
@@ -116,16 +116,16 @@ def print_rbm(result: Mapping[str, Any], page: Path | None) -> None:
     """What the machine reached beside the float machine, and what it cost."""
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, title=f"{result['name']}: {result['network']}, CD-{result['steps']}")
-    for heading in ("test part", "on the crossbar", "float machine", "without training"):
+    for heading in ("test part", "in situ", "float", "untrained"):
         table.add_column(heading, justify="left" if heading == "test part" else "right", no_wrap=True)
     table.add_row(
-        "class of least free energy",
+        "least free energy",
         percent(result["test_accuracy"]),
         percent(result["float_test_accuracy"]),
         "",
     )
     table.add_row(
-        "softmax on hidden units",
+        "softmax on hidden",
         percent(result["feature_test_accuracy"]),
         percent(result["float_feature_test_accuracy"]),
         percent(result["untrained_feature_test_accuracy"]),
@@ -134,9 +134,10 @@ def print_rbm(result: Mapping[str, Any], page: Path | None) -> None:
         "reconstruction error",
         f"{result['reconstruction_error']:.4f}",
         f"{result['float_reconstruction_error']:.4f}",
-        f"{result['mean_image_error']:.4f} (mean image)",
+        "",
     )
     console.print(table)
+    console.print(f"the mean image has a reconstruction error of {result['mean_image_error']:.4f}")
     console.print(
         f"{result['epochs']} epochs, {count(result['pulses'])} pulses, {count(result['reads'])} reads, "
         f"{quantity(result['energy_J'], 'J')} given by the drivers, {duration(result['bench_time_s'])} of "
@@ -184,9 +185,10 @@ def _trained_in_software(
 ) -> Machine:
     classes = len(images.classes)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 33]))
-    couplings = FloatCouplings(pixels.shape[1] + classes, settings.hidden, rate, rng)
+    lines = pixels.shape[1] + settings.label_lines * classes
+    couplings = FloatCouplings(lines, settings.hidden, rate, rng)
     # Weights of any size need no gain.
-    unscaled = replace(settings, gain=float(np.sqrt(pixels.shape[1] + classes)))
+    unscaled = replace(settings, gain=float(np.sqrt(lines)))
     learner = ContrastiveDivergence(couplings, pixels, labels, classes, unscaled, seed)
     for epoch in range(settings.epochs):
         learner.epoch(epoch, monitor)
@@ -238,10 +240,7 @@ def _features(machine: Machine, images: Images) -> float:
     from sklearn.linear_model import LogisticRegression
 
     def hidden(pixels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        unknown = np.broadcast_to(
-            machine.visible_centre[machine.pixels :], (len(pixels), len(images.classes))
-        )
-        return machine.hidden_chances(np.concatenate([pixels, unknown], axis=1))
+        return machine.hidden_chances(_without_labels(machine, pixels))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -249,13 +248,20 @@ def _features(machine: Machine, images: Images) -> float:
     return float(fitted.score(hidden(images.test_x), images.test_y))
 
 
+def _without_labels(
+    machine: Machine, pixels: np.ndarray[Any, np.dtype[np.float64]]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Visible lines with the labels at their means, which say nothing of the class."""
+    means = machine.visible_centre[machine.pixels : machine.pixels + machine.classes]
+    return machine.visible(pixels, np.broadcast_to(means, (len(pixels), machine.classes)))
+
+
 def _record(journal: Journal, machine: Machine, couplings: ChipCouplings, images: Images) -> None:
     """The machine as it is at the end, and some reconstructions."""
     with _during(couplings, "map", None):
         maps = couplings.layer.maps()
         some = images.test_x[:_EXAMPLES]
-        unknown = np.broadcast_to(machine.visible_centre[machine.pixels :], (len(some), len(images.classes)))
-        again = machine.visible_chances(machine.hidden_chances(np.concatenate([some, unknown], axis=1)))
+        again = machine.visible_chances(machine.hidden_chances(_without_labels(machine, some)))
     for block, found in zip(couplings.layer.blocks, maps, strict=True):
         journal.record_map(block.crossbar.tile, "after", None, found.resistance, found.state)
     journal.record_array("states", couplings.layer.cells(maps))

@@ -38,10 +38,11 @@ class RbmSection(Section):
     steps: Annotated[int, Field(ge=1, le=1000)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
     batch: Annotated[int, Field(ge=1, le=10_000)] = 10
-    gain: _Positive = 8.0
+    gain: _Positive = 4.0
+    label_lines: Annotated[int, Field(ge=1, le=1000)] = 4
     digital_rate: Annotated[float, Field(ge=0, strict=False)] = 0.05
     schedule: Literal["momentum", "per-sample"] = "momentum"
-    rate: _Positive = 0.03
+    rate: _Positive = 0.01
     memory: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.9
     period: Annotated[int, Field(ge=1)] = 20
     rank: Annotated[int, Field(ge=1, le=64)] = 4
@@ -127,8 +128,8 @@ class RbmDescription:
             audit_every=section.audit_every,
         )
         return RbmSettings(
-            section.hidden, section.steps, section.epochs, section.batch, section.gain, section.digital_rate,
-            training,
+            section.hidden, section.steps, section.epochs, section.batch, section.gain, section.label_lines,
+            section.digital_rate, training,
         )  # fmt: skip
 
 

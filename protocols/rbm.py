@@ -49,7 +49,9 @@ class RbmSettings:
         steps: k of CD-k, >= 1.
         epochs: passes over the training part.
         batch: samples read together, >= 1.
-        gain: g times the root of the number of visible units.
+        gain: g times the root of the number of visible lines.
+        label_lines: lines that each label unit drives, >= 1: their weights add, which gives the few labels a
+            say beside the many pixels.
         digital_rate: learning rate of the biases.
         training: rule, encoding and layout of the updates; its `hidden` is not used.
     """
@@ -58,7 +60,8 @@ class RbmSettings:
     steps: int = 1
     epochs: int = 30
     batch: int = 10
-    gain: float = 3.0
+    gain: float = 4.0
+    label_lines: int = 1
     digital_rate: float = 0.05
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(hidden=()))
 
@@ -89,16 +92,18 @@ class Machine:
 
     Attributes:
         couplings: W.
-        pixels: visible units that are pixels; the others are labels.
+        pixels: visible lines that are pixels; the others are labels.
+        classes: label units, each of which drives `label_lines` lines at once.
         gain: g.
-        visible_bias: b, (visible,).
+        visible_bias: b, (visible lines,).
         hidden_bias: c, (hidden,).
-        visible_centre: mu, (visible,).
+        visible_centre: mu, (visible lines,).
         hidden_centre: nu, (hidden,).
     """
 
     couplings: Couplings
     pixels: int
+    classes: int
     gain: float
     visible_bias: Floats
     hidden_bias: Floats
@@ -116,22 +121,27 @@ class Machine:
     def visible_chances(self, hidden: Floats) -> Floats:
         """p(v = 1 | h), (samples, visible); the label units share one."""
         drive = self.gain * self.couplings.backward(hidden - self.hidden_centre) + self.visible_bias
-        return np.concatenate([sigmoid(drive[:, : self.pixels]), softmax(drive[:, self.pixels :])], axis=1)
+        # Lines of one label unit are on and off together, so their drives add.
+        labels = drive[:, self.pixels :].reshape(len(drive), -1, self.classes).sum(axis=1)
+        return self.visible(sigmoid(drive[:, : self.pixels]), softmax(labels))
+
+    def visible(self, pixels: Floats, labels: Floats) -> Floats:
+        """Levels of all visible lines, from (samples, pixels) and (samples, classes)."""
+        copies = (len(self.visible_bias) - self.pixels) // self.classes
+        return np.concatenate([pixels, np.tile(labels, (1, copies))], axis=1)
 
     def label_scores(self, pixels: Floats) -> Floats:
         """Minus the free energy of each class given the pixels, (samples, classes).
 
         One read a sample with no label on, and one a class for what its label unit adds to the hidden drive.
         """
-        classes = len(self.visible_bias) - self.pixels
-        off = np.zeros((len(pixels), classes))
-        drive = self.hidden_drive(np.concatenate([pixels, off], axis=1))
-        labels = np.zeros((classes, len(self.visible_bias)))
-        labels[:, self.pixels :] = np.eye(classes)
-        added = self.gain * self.couplings.forward(labels)
+        drive = self.hidden_drive(self.visible(pixels, np.zeros((len(pixels), self.classes))))
+        one = np.eye(self.classes)
+        added = self.gain * self.couplings.forward(self.visible(np.zeros((len(one), self.pixels)), one))
         # Centred hidden units: the energy holds -(h - nu), so nu leaves a term that is linear in the drive.
         scores = np.logaddexp(0.0, drive[:, None, :] + added).sum(axis=2) - added @ self.hidden_centre
-        return np.asarray(scores + self.visible_bias[self.pixels :])
+        biases = self.visible_bias[self.pixels :].reshape(-1, self.classes).sum(axis=0)
+        return np.asarray(scores + biases)
 
 
 @dataclass(frozen=True)
@@ -262,7 +272,8 @@ class ContrastiveDivergence:
         settings: RbmSettings,
         seed: int,
     ) -> None:
-        self._visible = np.concatenate([pixels, np.eye(classes)[labels]], axis=1)
+        known = np.tile(np.eye(classes)[labels], (1, settings.label_lines))
+        self._visible = np.concatenate([pixels, known], axis=1)
         self._settings = settings
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, 32]))
         centre = self._visible.mean(axis=0)
@@ -270,6 +281,7 @@ class ContrastiveDivergence:
         self.machine = Machine(
             couplings,
             pixels.shape[1],
+            classes,
             settings.gain / float(np.sqrt(self._visible.shape[1])),
             np.log(share / (1.0 - share)),
             np.zeros(settings.hidden),
@@ -319,7 +331,7 @@ def judge(machine: Machine, pixels: Floats, labels: Labels) -> RbmScore:
     """
     scores = machine.label_scores(pixels)
     # For the reconstruction the label units show what the machine believes.
-    visible = np.concatenate([pixels, softmax(scores)], axis=1)
+    visible = machine.visible(pixels, softmax(scores))
     again = machine.visible_chances(machine.hidden_chances(visible))[:, : machine.pixels]
     return RbmScore(float(np.mean((again - pixels) ** 2)), float(np.mean(scores.argmax(axis=1) == labels)))
 

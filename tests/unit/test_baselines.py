@@ -1,11 +1,7 @@
 """The baselines of training in situ: ideal crossbar, Manhattan rule, offline training; their comparison."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +10,11 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from mtjloop.app.compare_command import mean_interval
+from mtjloop.app.compare_command import Trial, mean_interval, run_trial
+from mtjloop.app.experiment_file import read_experiment_file
 from mtjloop.app.main import app
 from mtjloop.app.process_pool import run_tasks
+from mtjloop.drivers.bench import read_bench_file
 from mtjloop.drivers.contract import Bias, Pulse
 from mtjloop.drivers.ideal import IdealCrossbar, ideal_median, ideal_spread
 from mtjloop.errors import ProtocolError, StoppedError
@@ -50,6 +48,7 @@ MEDIAN = ideal_median(0.1, 0.6)
 BENCH = """name: small bench
 backend: simulated
 limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}
+operation: {search_from: 200 mV}
 simulated:
   die:
     seed: 3
@@ -58,7 +57,7 @@ simulated:
 QUICK = """name: quick
 data: {source: iris}
 network: {hidden: [4]}
-training: {epochs: 6, digital_alone: false}
+training: {epochs: 3, audit_every: 0}
 """
 
 
@@ -268,21 +267,21 @@ def test_compare_gives_rows_with_intervals_and_a_figure(place: Path) -> None:
     assert "--method: found magic; accepted are in-situ" in wrong.stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process needs POSIX")
-def test_ctrl_c_ends_a_comparison_with_its_processes(place: Path) -> None:
-    long = QUICK.replace("epochs: 6", "epochs: 90000").replace("hidden: [4]", "hidden: []")
-    (place / "long.yaml").write_text(long, encoding="utf-8")
-    command = [
-        sys.executable, "-m", "mtjloop", "compare", "bench.yaml", "long.yaml", "--dies", "2",
-        "--method", "in-situ", "--workers", "2",
-    ]  # fmt: skip
-    started = subprocess.Popen(
-        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    time.sleep(3.0)
-    os.killpg(started.pid, signal.SIGINT)
-    _, errors = started.communicate(timeout=120)
-    assert started.returncode == 130, errors
-    assert "Traceback" not in errors
-    with pytest.raises(ProcessLookupError):
-        os.killpg(started.pid, 0)
+class StopsSoon(SilentMonitor):
+    """Asks to stop at the fifth question."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def should_stop(self) -> bool:
+        self.asked += 1
+        return self.asked >= 5
+
+
+def test_asked_to_stop_running_processes_end_too(place: Path) -> None:
+    (place / "long.yaml").write_text(QUICK.replace("epochs: 3", "epochs: 90000"), encoding="utf-8")
+    bench, experiment = read_bench_file(place / "bench.yaml"), read_experiment_file(place / "long.yaml")
+    trials = [Trial(bench, experiment, "in-situ", die, die) for die in range(3)]
+    with pytest.raises(StoppedError, match="compare: stopped"):
+        list(run_tasks(run_trial, trials, 2, StopsSoon(), "compare"))
+    assert multiprocessing.active_children() == []
