@@ -162,9 +162,8 @@ def _lines(rows: int, columns: int, g_row: float, g_col: float, s_row: float, s_
 
 @kernel
 def _network(lines: Lines) -> Network:
-    """A network that knows its wires; nothing else of it is set."""
+    """A network that knows its wires, with no conductance yet, nor in the padding ever."""
     empty = new_network(lines.s_row.size, lines.s_col.size)
-    empty.g_col[:] = np.float32(1.0)
     return factor_lines(empty, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
 
 
