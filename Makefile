@@ -11,7 +11,7 @@ DEV := $(VENV)/.installed-dev-$(TREE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict
 
 # numba does not see changes in functions that a cached kernel calls from another file.
-KERNELS := $(VENV)/.kernels-$(shell cat compiled.py draws.py drivers/contract.py sim/*.py sim/*/*.py protocols/*.py protocols/*/*.py | cksum | cut -d' ' -f1)
+KERNELS := $(VENV)/.kernels-$(shell cat *.py drivers/*.py sim/*.py sim/*/*.py protocols/*.py protocols/*/*.py app/fused/*.py | cksum | cut -d" " -f1)
 
 .PHONY: demo test lint bench results clean
 

@@ -5,7 +5,6 @@ leaves the same states, to the last bit. They tell by a number how an operation 
 `Guard.settle` to judge.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -38,6 +37,8 @@ class CompiledCrossbar:
         device_voltage: limit of a pulse, V.
         read_voltage: limit of a read, V.
         line_current: limit of every line, A.
+        least_width: shortest pulse, s.
+        most_width: longest pulse, s.
         voltage_range: largest magnitude of a level, V.
         voltage_step: of a level, V; 0 for none.
         read_noise: standard deviation of one sensed current, A.
@@ -65,6 +66,8 @@ class CompiledCrossbar:
     device_voltage: float
     read_voltage: float
     line_current: float
+    least_width: float
+    most_width: float
     voltage_range: float
     voltage_step: float
     read_noise: float
@@ -99,8 +102,8 @@ class Spent:
 
 
 def compile_crossbar(
-    array: CompiledArray, limits: Limits, line_current: float, voltage_range: float, voltage_step: float,
-    read_noise: float, timing: Timing,
+    array: CompiledArray, limits: Limits, line_current: float, widths: tuple[float, float],
+    voltage_range: float, voltage_step: float, read_noise: float, timing: Timing,
 ) -> CompiledCrossbar:  # fmt: skip
     """A crossbar for compiled code.
 
@@ -108,6 +111,7 @@ def compile_crossbar(
         array: behind it.
         limits: of its die.
         line_current: compliance of the bench, A.
+        widths: shortest and longest pulse of the bench, s.
         voltage_range: largest magnitude of a level, V.
         voltage_step: of a level, V; 0 for none.
         read_noise: standard deviation of one sensed current, A.
@@ -121,20 +125,21 @@ def compile_crossbar(
     )
     return _new(
         array, cast(Any, read), cast(Any, apply), limits.device_voltage, limits.read_voltage,
-        min(limits.line_current, line_current), voltage_range, voltage_step, read_noise, timing.read_time,
-        timing.pulse_overhead, timing.repeat_gap,
+        min(limits.line_current, line_current), widths[0], min(widths[1], limits.pulse_width),
+        voltage_range, voltage_step, read_noise, timing.read_time, timing.pulse_overhead, timing.repeat_gap,
     )  # fmt: skip
 
 
 @kernel
 def _new(
     array: CompiledArray, read: Read, apply: Apply, device_voltage: float, read_voltage: float,
-    line_current: float, voltage_range: float, voltage_step: float, read_noise: float, read_time: float,
-    pulse_overhead: float, repeat_gap: float,
+    line_current: float, least_width: float, most_width: float, voltage_range: float, voltage_step: float,
+    read_noise: float, read_time: float, pulse_overhead: float, repeat_gap: float,
 ) -> CompiledCrossbar:  # fmt: skip
     rows, columns = array.state.shape
     return CompiledCrossbar(
-        array, read, apply, device_voltage, read_voltage, line_current, voltage_range, voltage_step,
+        array, read, apply, device_voltage, read_voltage, line_current, least_width, most_width,
+        voltage_range, voltage_step,
         read_noise, read_time, pulse_overhead, repeat_gap, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
         np.zeros(rows), np.zeros(columns), np.zeros((1, rows)), np.zeros((1, columns)), np.zeros(1),
     )  # fmt: skip
@@ -235,7 +240,7 @@ def pulse_crossbar(
         high - low > crossbar.device_voltage * (1.0 + 1e-9)
         or max(high, -low) > crossbar.voltage_range * (1.0 + 1e-12)
         or row_floating + column_floating == row_levels.size + column_levels.size
-        or not math.isfinite(width)
+        or not crossbar.least_width * (1.0 - 1e-9) <= width <= crossbar.most_width * (1.0 + 1e-9)
     ):
         return REFUSED
     crossbar.edge[0] = width

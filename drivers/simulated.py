@@ -129,7 +129,8 @@ class SimulatedCrossbar:
         """This very crossbar, behind a guard with these limits, for compiled code."""
         electronics = self._electronics
         return compile_crossbar(
-            self._array.compiled, limits, electronics.line_current, electronics.voltage_range,
+            self._array.compiled, limits, electronics.line_current,
+            (electronics.minimum_width, electronics.maximum_width), electronics.voltage_range,
             electronics.voltage_resolution, electronics.read_noise, electronics.timing,
         )  # fmt: skip
 

@@ -13,7 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from mtjloop.app.fused.loop import CompiledLoop, compiled_loop
 from mtjloop.drivers.bench import Bench, BenchDescription, BenchFile, open_bench
+from mtjloop.drivers.compiled_crossbar import pulse_crossbar, spent_on
 from mtjloop.drivers.contract import Bias
+from mtjloop.drivers.guard import MADE, REFUSED, Guard
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.errors import FaultError, LimitError, MtjloopError, ProtocolError
 from mtjloop.protocols.data import Split, load_data, split_data
@@ -165,6 +167,20 @@ def test_what_a_limit_forbids_is_refused_as_in_python(iris: Split, amplitude: fl
         with pytest.raises(MtjloopError) as caught:
             train(iris, place, SETTINGS, None, spoil)
         assert isinstance(caught.value, LimitError if amplitude == 0.9 else ProtocolError)
+
+
+@pytest.mark.parametrize(
+    ("width", "ended"), [(1e-4, MADE), (0.02, REFUSED), (1e-7, REFUSED), (math.nan, REFUSED)]
+)
+def test_widths_beyond_limit_and_bench_are_refused(width: float, ended: int) -> None:
+    """The die allows 10 ms, the bench nothing under 1 us."""
+    guard = bench().crossbars[0]
+    assert isinstance(guard, Guard)
+    crossbar = guard.compiled()
+    assert crossbar is not None
+    rows, columns = np.full(5, 0.1), np.full(8, -0.1)
+    assert pulse_crossbar(crossbar, rows, columns, np.full(5, width), width) == ended
+    assert spent_on(crossbar).pulses == (1 if ended == MADE else 0)
 
 
 def test_a_line_that_meets_its_limit_stops_the_bench(iris: Split) -> None:
