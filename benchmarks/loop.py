@@ -215,7 +215,7 @@ class TimedTrainer(Trainer):
 def _replica(seed: int) -> tuple[float, float]:
     """Rate of one replica, and the memory of its process in MB."""
     rate = real_rate("wine", True, 60, seed)
-    return rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return rate, used_bytes() / 1e6
 
 
 def scaling() -> dict[str, float]:
@@ -232,20 +232,20 @@ def scaling() -> dict[str, float]:
     return found
 
 
+def used_bytes() -> float:
+    """Memory of this process, bytes; on Linux."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def tile_bytes(rows: int, columns: int) -> float:
     """Bytes of memory of one more array in a process, measured over several."""
-
-    def used() -> float:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
-
     keep = [bench(((rows, columns),))]
-    before = used()
+    before = used_bytes()
     for _ in range(20):
         place = bench(((rows, columns),))
         place.crossbars[0].read(Bias(np.full((2 * rows, rows), 0.1)))
         keep.append(place)
-    return (used() - before) / 20
+    return (used_bytes() - before) / 20
 
 
 def loop_tables(console: Console) -> dict[str, object]:

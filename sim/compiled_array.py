@@ -64,6 +64,9 @@ class CompiledArray:
         row_current: of the last operation, (rows,), A.
         column_current: of the last operation, (columns,), A.
         flipped: scratch (cells,).
+        spare_row: scratch (rows,), A.
+        spare_column: scratch (columns,), A.
+        nothing: (0, 0), for voltages that are not wanted.
     """
 
     cells: Cells
@@ -107,6 +110,9 @@ class CompiledArray:
     row_current: Floats
     column_current: Floats
     flipped: Integers
+    spare_row: Floats
+    spare_column: Floats
+    nothing: Floats
 
 
 @kernel
@@ -150,6 +156,7 @@ def new_array(
         0.0, 0, 0,
         np.ones(rows, np.int8), np.empty(rows), np.empty((1, rows, columns)), np.empty(size), np.empty(size),
         np.zeros(rows), np.zeros(columns), np.empty(size, np.int64),
+        np.zeros(rows), np.zeros(columns), np.empty((0, 0)),
     )  # fmt: skip
 
 

@@ -57,12 +57,10 @@ ROUGH = 0.5
 """Share of `ERROR` in the tolerance of solves that find N and its effect; true errors are far smaller."""
 SPARE = 1.05
 """Largest level at which reads are compared with exact ones, over that of the read at hand."""
-FEW = 0.25
-"""Cells that may differ at once, over the driven lines, for updates to be cheaper than solving."""
 _JUNCTION_STEPS = 6
 
 KNOWN, SAVED, UPDATES, USELESS = 0, 1, 2, 3
-"""Places of `Effective.counts`: 1 if the matrix is at hand, solves it would have saved since it was not,
+"""Places of `Effective.counts`: 1 if the matrix is at hand, solves that it would have saved, or has saved,
 updates since it was made, 1 if reads with it miss `ERROR`."""
 
 

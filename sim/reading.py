@@ -13,7 +13,6 @@ from .compiled_array import CompiledArray, states_changed, take_levels
 from .disturb import candidates_due, draw_disturb, hazard_bounds, rung_of, sum_bounds
 from .effective import (
     ERROR,
-    FEW,
     KNOWN,
     MOST_UPDATES,
     SAVED,
@@ -57,7 +56,7 @@ def read_levels(
         array.bounded[:] = 0
         array.summed[:] = 0
     energy, peak = 0.0, 0.0
-    spare = np.empty(currents.shape[1])
+    spare = array.spare_column if forward else array.spare_row
     for k in range(levels.shape[0]):
         floating = False
         for level in levels[k]:
@@ -195,7 +194,7 @@ def _read_solved(
     array.opened[:] = 1
     outer, residual = solve_biased(
         network, array.work, array.access, array.dynamics.half_voltage, array.opened, lines, TOLERANCE,
-        MOST_ITERATIONS, np.empty((0, 0)), array.volts[0], array.row_current, array.column_current,
+        MOST_ITERATIONS, array.nothing, array.volts[0], array.row_current, array.column_current,
     )  # fmt: skip
     if outer < 0:
         return 0.0, 0.0, max(residual, TOLERANCE)
@@ -230,7 +229,7 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
     """Whether to solve this read, to use the effective conductances, or to update or make them first.
 
     They are made once as many reads were solved as making them costs, less the updates that flips would have
-    cost meanwhile, and dropped when many cells differ at once.
+    cost meanwhile, and dropped when updates cost more than the reads since have saved.
     """
     effective = array.forward_matrix if forward else array.transposed_matrix
     if effective.matrix.shape[0] == 0 or effective.counts[USELESS] == 1:
@@ -246,8 +245,11 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
             else:
                 array.transposed_ready = True
     counts = effective.counts
-    if counts[KNOWN] == 1 and (changed > FEW * levels.size or counts[UPDATES] + changed > MOST_UPDATES):
-        counts[KNOWN] = counts[SAVED] = 0
+    if counts[KNOWN] == 1:
+        # Reads have earned what updates may cost; where flips are as many as reads, solving is cheaper.
+        counts[SAVED] = min(counts[SAVED] + 1, levels.size) - changed
+        if counts[SAVED] < 0 or counts[UPDATES] + changed > MOST_UPDATES:
+            counts[KNOWN] = counts[SAVED] = 0
     if counts[KNOWN] == 0:
         counts[SAVED] = max(counts[SAVED] - changed, 0) + 1
         return MAKE if counts[SAVED] > levels.size else SOLVE
@@ -297,7 +299,7 @@ def _make(array: CompiledArray, forward: bool) -> bool:
     lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
     _factored(array, forward)
-    effective.counts[SAVED] = 0
+    effective.counts[SAVED] = array.state.shape[0 if forward else 1] // 2
     residual = make_matrix(
         network, array.work, lines, forward, effective, MOST_ITERATIONS, array.row_current,
         array.column_current,
