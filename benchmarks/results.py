@@ -119,20 +119,32 @@ passive, wires of 1 ohm a segment, everything solved. Goal: {goal}; found: {lead
 """
 
 
-def comparison(name: str, title: str, goal: str) -> Table:
-    """A table of `mtjloop compare` for an example."""
+def comparison(name: str, title: str, goal: str, methods: Sequence[str] = ()) -> Table:
+    """A table of `mtjloop compare` for an example, with all methods or some."""
     place = f"examples/{name}"
+    chosen = [word for method in methods for word in ("--method", method)]
     return Table(
         f"compare_{name.replace('-', '_')}",
         title,
-        ("mtjloop", "compare", f"{place}/bench.yaml", f"{place}/experiment.yaml", "--dies", "20", "--json"),
+        (
+            "mtjloop",
+            "compare",
+            f"{place}/bench.yaml",
+            f"{place}/experiment.yaml",
+            "--dies",
+            "20",
+            *chosen,
+            "--json",
+        ),
         partial(compared, goal),
     )
 
 
 TABLES = (
     comparison("wine", "Wine 13-6-3, passive, pairs, momentum", "at least float less 0.5 point"),
-    comparison("breast-cancer", "Breast cancer 30-6-2, passive, momentum", "at least float"),
+    comparison(
+        "breast-cancer", "Breast cancer 30-6-2, passive, momentum", "at least float", ("in-situ", "float")
+    ),
     Table(
         "wine_networks",
         "Published Wine networks through a passive array",
