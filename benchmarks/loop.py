@@ -10,6 +10,7 @@ or the same without that (*linear*), as in our C prototype. Everything is solved
 
 import multiprocessing
 import resource
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +30,8 @@ from mtjloop.drivers.compiled_crossbar import CompiledCrossbar, pulse_crossbar, 
 from mtjloop.drivers.contract import Bias
 from mtjloop.drivers.guard import Guard
 from mtjloop.drivers.yaml_file import parse_yaml
-from mtjloop.protocols.data import load_data, split_data
+from mtjloop.errors import ProtocolError
+from mtjloop.protocols.data import Split, load_data, split_data
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.loop import Trainer
@@ -55,6 +57,12 @@ GOALS = {
     "digits": 10_000.0,
     "wine, Python": 5_000.0,
 }
+REAL: dict[str, tuple[tuple[int, ...], tuple[tuple[int, int], ...]]] = {
+    "65 x 20": ((), ((65, 20),)),
+    "785 x 20": ((), ((785, 20),)),
+    "785 x 200 + 101 x 20": ((100,), ((785, 200), (100, 20))),
+}
+"""Networks of one tile a layer, of the sizes of the dense loop, trained on random images."""
 DIGITS = ((65, 64),) * 8 + ((64, 20),) * 4
 
 
@@ -173,11 +181,27 @@ def read_rows() -> list[dict[str, float | str]]:
     return found
 
 
-def real_rate(task: str, fast: bool, epochs: int, seed: int = 0) -> float:
+def clouds(features: int, samples: int = 400) -> Split:
+    """Ten classes of random images: as large as wanted, as hard as nothing."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(samples) % 10
+    middles, noise = rng.standard_normal((10, features)), rng.standard_normal((samples, features))
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "clouds.npz"
+        np.savez(path, X=middles[labels] + noise, y=labels)
+        return split_data(load_data(path), 0.5, "global", 0)
+
+
+def real_rate(task: str, fast: bool, epochs: int, seed: int = 0, kind: str = "passive") -> float:
     """Samples a second of training as the example does it, without audits, pocket and records."""
-    if task == "wine":
+    shapes: Sequence[tuple[int, int]]
+    if task in REAL:
+        hidden, tiles = REAL[task]
+        shapes, split = tiles, clouds(tiles[0][0] - 1)
+        settings = TrainingSettings(hidden=hidden, epochs=epochs)
+    elif task == "wine":
         split = split_data(load_data("wine"), 0.3, "per-feature", seed)
-        shapes: Sequence[tuple[int, int]] = ((14, 12), (6, 6))
+        shapes = ((14, 12), (6, 6))
         settings = TrainingSettings(hidden=(6,), epochs=epochs)
     else:
         split = split_data(load_data("digits"), 0.3, "global", seed)
@@ -188,7 +212,7 @@ def real_rate(task: str, fast: bool, epochs: int, seed: int = 0) -> float:
         )  # fmt: skip
     settings = replace(settings, audit_every=0, pocket=False)
     trainer = TimedTrainer(
-        bench(shapes).crossbars, split, READ, PULSE, settings, seed, None, SilentMonitor(),
+        bench(shapes, kind).crossbars, split, READ, PULSE, settings, seed, None, SilentMonitor(),
         compiled_loop if fast else None,
     )  # fmt: skip
     trainer.run()
@@ -281,6 +305,15 @@ def loop_tables(console: Console) -> dict[str, object]:
         real.append({"task": task, "loop": loop, "samples_per_second": rate})
         goal = GOALS.get(task if fast else f"{task}, {loop}")
         table.add_row(task, loop, _text(rate), _text(goal))
+    for task in REAL:
+        for kind in ("passive", "1T1R"):
+            try:
+                rate = real_rate(task, True, 3, kind=kind)
+            except ProtocolError as error:
+                console.print(f"{task}, {kind}: no real loop: {error}")
+                continue
+            real.append({"task": f"{task}, {kind}", "loop": "compiled", "samples_per_second": rate})
+            table.add_row(f"{task}, {kind}", "compiled", _text(rate), "")
     console.print(table)
     found["real"] = real
     found["scaling"] = together = scaling()
