@@ -1,5 +1,6 @@
 """A typed door to numba: the one place where an untyped decorator meets strict type checking."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -76,7 +77,7 @@ def by_reference(record: type[Record]) -> type[Record]:
     made with.
     """
     base: Any = types.StructRef
-    fields = list(record.__dataclass_fields__)  # type: ignore[attr-defined]
+    names = [field.name for field in dataclasses.fields(cast(Any, record))]
     home = {"__module__": record.__module__, "__doc__": f"The numba type of `{record.__name__}`."}
 
     def without_literals(_self: object, given: Any) -> Any:
@@ -98,5 +99,5 @@ def by_reference(record: type[Record]) -> type[Record]:
     )
     door: Any = structref
     door.register(kind)
-    door.define_proxy(proxy, kind, fields)
+    door.define_proxy(proxy, kind, names)
     return cast("type[Record]", proxy)

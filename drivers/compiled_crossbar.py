@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..compiled import Pointer, by_reference, kernel
-from ..sim.compiled_array import CompiledArray, counts_of_lines
+from ..sim.compiled_array import CompiledArray, shape_of
 from ..sim.pulsing import apply_levels
 from ..sim.reading import read_levels
 from .checks import round_to
@@ -117,7 +117,7 @@ def compile_crossbar(
         read_noise: standard deviation of one sensed current, A.
         timing: costs in bench time.
     """
-    rows, columns = counts_of_lines(array)
+    rows, columns = shape_of(array)
     one_row, one_column, edge = np.zeros((1, rows)), np.zeros((1, columns)), np.zeros(1)
     read = Pointer(read_levels, array, one_row, True, 0.0, 0.0, one_column)
     apply = Pointer(

@@ -98,12 +98,6 @@ def load_cells(cells: Cells, state: States, work: BiasWorkspace) -> None:
 
 
 @kernel
-def load_state(work: BiasWorkspace, rows: int, i: int, j: int, tmr: float, state: int) -> None:
-    """Take up the state of one cell of an array with this many rows."""
-    work.barrier[j // LANES * padded(rows) + i, j % LANES] = np.float32(tmr * (1 - state))
-
-
-@kernel
 def junction_current(conductance_p: Lanes, barrier: Lanes, volt: Lanes, scale: Lanes) -> tuple[Lanes, Lanes]:
     """Current of a junction, A, and its slope dI/dV, S; `scale` is 1/V_h^2.
 

@@ -1,6 +1,5 @@
 """An array as compiled code holds it: everything a pulse or a read needs, behind one reference."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,15 +174,6 @@ def _network(lines: Lines) -> Network:
 
 
 @kernel
-def take_levels(levels: Floats, driver: float, conductances: Floats, volts: Floats) -> None:
-    """Driver conductances, S (0 where floating), and finite levels, V."""
-    for k in range(levels.size):
-        floats = math.isnan(levels[k])
-        conductances[k] = 0.0 if floats else driver
-        volts[k] = 0.0 if floats else levels[k]
-
-
-@kernel
 def states_changed(array: CompiledArray) -> None:
     """Drop what was computed from the previous states."""
     array.forward_ready = False
@@ -215,7 +205,7 @@ def place_at(array: CompiledArray, pulses: int, reads: int) -> None:
 
 
 @kernel
-def counts_of_lines(array: CompiledArray) -> tuple[int, int]:
+def shape_of(array: CompiledArray) -> tuple[int, int]:
     """Rows and columns."""
     rows, columns = array.state.shape
     return rows, columns

@@ -16,7 +16,7 @@ from .line_solver import (
     factor,
     new_network,
 )
-from .lines import Lines
+from .lines import Lines, take_levels
 from .network_solver import Workspace, new_workspace, solve_network
 
 TOLERANCE = 1e-6
@@ -75,8 +75,9 @@ def line_drivers(levels: Floats, resistance: float) -> tuple[Floats, Floats]:
     Returns:
         Conductances, S (0 where floating), and levels, V (0 where floating).
     """
-    floating = np.isnan(levels)
-    return np.where(floating, 0.0, conductance_of(resistance)), np.where(floating, 0.0, levels)
+    conductances, volts = np.empty(levels.shape), np.empty(levels.shape)
+    take_levels(levels, conductance_of(resistance), conductances, volts)
+    return conductances, volts
 
 
 @dataclass(frozen=True)

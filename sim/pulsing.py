@@ -7,8 +7,9 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats
 from .array_kernels import pulse_voltages, wear
-from .compiled_array import CompiledArray, cells_changed, states_changed, take_levels
+from .compiled_array import CompiledArray, cells_changed, states_changed
 from .events import pulse_events
+from .lines import take_levels
 from .network import MOST_ITERATIONS, TOLERANCE
 from .sampler import draw_flips, drift
 

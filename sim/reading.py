@@ -8,8 +8,8 @@ from ..compiled import kernel
 from ._types import Floats
 from .array_kernels import add_noise, driver_power
 from .bias import factor_biased, load_cells, solve_biased, solve_pulse
-from .cells import Access
-from .compiled_array import CompiledArray, states_changed, take_levels
+from .cells import junction_conductance
+from .compiled_array import CompiledArray, states_changed
 from .disturb import candidates_due, draw_disturb, hazard_bounds, rung_of, sum_bounds
 from .effective import (
     ERROR,
@@ -25,7 +25,7 @@ from .effective import (
     read_linear,
 )
 from .line_solver import Network
-from .lines import Lines
+from .lines import Lines, take_levels
 from .network import MOST_ITERATIONS, TOLERANCE
 from .panels import padded
 
@@ -63,40 +63,19 @@ def read_levels(
             floating |= math.isnan(level)
         rung = _ready_rung(array, levels[k], forward, floating)
         way = SOLVE if floating else _way_to_read(array, levels[k], forward)
-        if way == UPDATE:
-            way = USE if _update(array, forward) else SOLVE
-        if way == MAKE and not _make(array, forward):
-            way = SOLVE
-        power, largest, residual = 0.0, 0.0, 0.0
-        # All ways go through one call of each kind of read, because compiling one takes many seconds.
-        # MAKE compares two reads with exact ones: all lines at the largest level, where drops and N are
-        # largest, and the read asked for. USE solves only if some cell may be disturbed.
-        asked, more, turn = levels[k], way == MAKE, 0
         if way == MAKE:
-            asked = np.full(levels.shape[1], SPARE * _largest_of(levels[k]))
-        while True:
-            if way != USE or turn > 0:
-                found = currents[k] if way != USE else spare
-                power_solved, largest_solved, residual = _read_solved(array, asked, forward, floating, found)
-                if way != USE:
-                    power, largest = power_solved, largest_solved
-            if residual == 0.0 and (way == MAKE or (way == USE and turn == 0)):
-                found = currents[k] if way == USE else spare
-                power_found, largest_found, residual = _read_matrix(array, asked, forward, found)
-                if way == USE:
-                    power, largest = power_found, largest_found
-                    more = candidates_due(array.sums[rung], array.seed, array.number, array.reads)
-                elif residual > 0.0 or not _close(array, forward, currents[k], spare):
-                    _give_up(array, forward)
-                    residual = 0.0
-            if residual > 0.0 or not more:
-                break
-            asked, more, turn = levels[k], False, turn + 1
+            _make_matrix(array, levels[k], forward, currents[k], spare)
+        if way == USE or (way == UPDATE and _update(array, forward)):
+            power, largest, residual = _read_matrix(array, levels[k], forward, currents[k])
+            due = candidates_due(array.sums[rung], array.seed, array.number, array.reads)
+            if due and residual == 0.0:  # which cell flips depends on the true voltages
+                _, _, residual = _read_solved(array, levels[k], forward, False, spare)
+        else:
+            due = True
+            power, largest, residual = _read_solved(array, levels[k], forward, floating, currents[k])
         if residual > 0.0:
             return energy, peak, residual
-        if way == MAKE:
-            _made(array, forward, SPARE * _largest_of(levels[k]))
-        if way != USE or turn > 0:
+        if due:
             _disturb(array, rung)
         energy += power * duration
         peak = max(peak, largest)
@@ -268,11 +247,9 @@ def _update(array: CompiledArray, forward: bool) -> bool:
         for j in range(array.state.shape[1]):
             state = array.state[i, j]
             if state != effective.held[i, j]:
-                own, tmr = array.cells.conductance_p[i, j], array.cells.tmr[i, j]
                 residual = change_matrix(
                     network, array.work, forward, effective, i, j,
-                    slope_at_rest(array.access, own, tmr, state), MOST_ITERATIONS, array.row_current,
-                    array.column_current,
+                    _slope_at_rest(array, i, j), MOST_ITERATIONS, array.row_current, array.column_current,
                 )  # fmt: skip
                 if residual > 0.0:
                     effective.counts[KNOWN] = 0
@@ -286,41 +263,34 @@ def _update(array: CompiledArray, forward: bool) -> bool:
 
 
 @kernel
-def slope_at_rest(access: Access, conductance_p: float, tmr: float, state: int) -> float:
-    """dI/dV of a cell with its transistor open at zero bias, S."""
-    junction = conductance_p / (1.0 + (0.0 if state == 1 else tmr))
-    return junction / (1.0 + access.resistance * junction)
+def _slope_at_rest(array: CompiledArray, i: int, j: int) -> float:
+    """dI/dV of cell (i, j) with its transistor open at zero bias, S."""
+    junction = junction_conductance(array.cells, array.state, array.dynamics.half_voltage, 0.0, i, j)
+    return junction / (1.0 + array.access.resistance * junction)
 
 
 @kernel
-def _make(array: CompiledArray, forward: bool) -> bool:
-    """Make the matrix; False if a solve failed."""
+def _make_matrix(array: CompiledArray, levels: Floats, forward: bool, exact: Floats, found: Floats) -> None:
+    """Make the matrix, and compare reads with it with exact ones: all lines at the largest level, where drops
+    and N are largest, and the read asked for. `exact` and `found` are scratch, (sensed lines,)."""
     network = array.forward_network if forward else array.transposed_network
     lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
     _factored(array, forward)
-    effective.counts[SAVED] = array.state.shape[0 if forward else 1] // 2
+    effective.counts[SAVED] = levels.size // 2
     residual = make_matrix(
         network, array.work, lines, forward, effective, MOST_ITERATIONS, array.row_current,
         array.column_current,
     )  # fmt: skip
     effective.counts[KNOWN] = 1 if residual == 0.0 else 0
-    return residual == 0.0
-
-
-@kernel
-def _give_up(array: CompiledArray, forward: bool) -> None:
-    """Never use the matrix: reads with it are not close enough to exact ones."""
-    effective = array.forward_matrix if forward else array.transposed_matrix
-    effective.counts[KNOWN] = 0
-    effective.counts[USELESS] = 1
-
-
-@kernel
-def _made(array: CompiledArray, forward: bool, largest: float) -> None:
-    """Note up to which level, V, reads were compared."""
-    effective = array.forward_matrix if forward else array.transposed_matrix
-    effective.span[0] = largest
+    effective.span[0] = SPARE * _largest_of(levels)
+    for trial in range(2):
+        asked = np.full(levels.size, effective.span[0]) if trial == 0 else levels
+        _, _, failed = _read_solved(array, asked, forward, False, exact)
+        _, _, missed = _read_matrix(array, asked, forward, found)
+        if residual == 0.0 and (failed + missed > 0.0 or not _close(array, forward, exact, found)):
+            effective.counts[KNOWN] = 0
+            effective.counts[USELESS] = 1
 
 
 @kernel
