@@ -45,7 +45,7 @@ class CompiledCrossbar:
         read_time: of one read, s.
         pulse_overhead: of one pulse, s.
         repeat_gap: rest between repeats, s.
-        pulses: counted since `start_counting`.
+        pulses: counted since `start_counting`, as all that follows, where the operation was made.
         reads: counted since then.
         energy: counted since then, J.
         read_energy: its part that went into reads, J.
@@ -202,13 +202,15 @@ def read_crossbar(crossbar: CompiledCrossbar, levels: Floats, forward: bool, cur
     )
     if residual > 0.0:
         return UNSOLVED
+    crossbar.last_peak = peak
+    if not peak <= crossbar.line_current:
+        return OVER_CURRENT
     crossbar.reads += 1
     crossbar.energy += energy
     crossbar.read_energy += energy
     crossbar.elapsed += crossbar.read_time
     crossbar.read_elapsed += crossbar.read_time
-    crossbar.last_peak = peak
-    return MADE if peak <= crossbar.line_current else OVER_CURRENT
+    return MADE
 
 
 @kernel
@@ -251,8 +253,10 @@ def pulse_crossbar(
     )  # fmt: skip
     if residual > 0.0:
         return UNSOLVED
+    crossbar.last_energy, crossbar.last_peak = energy, peak
+    if not peak <= crossbar.line_current:
+        return OVER_CURRENT
     crossbar.pulses += 1
     crossbar.energy += energy
     crossbar.elapsed += crossbar.pulse_overhead + (width + crossbar.repeat_gap) - crossbar.repeat_gap
-    crossbar.last_energy, crossbar.last_peak = energy, peak
-    return MADE if peak <= crossbar.line_current else OVER_CURRENT
+    return MADE

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..drivers.contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
 from ..errors import CapabilityError, LimitError
 from .journal import Journal
@@ -67,16 +65,11 @@ class RecordedCrossbar:
         if journal is None:
             applied = self.crossbar.apply(pulse)
         else:
-            self.last_pulse = number = journal.begin_pulse(
-                self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
-            )
+            number = self._begin(journal, pulse)
             try:
                 applied = self.crossbar.apply(pulse)
-            except (LimitError, CapabilityError) as error:
-                journal.fail_pulse(number, "refused", str(error))
-                raise
             except BaseException as error:
-                journal.fail_pulse(number, "doubtful", f"{type(error).__name__}: {error}")
+                _fail_pulse(journal, number, error)
                 raise
             journal.complete_pulse(
                 number,
@@ -104,14 +97,19 @@ class RecordedCrossbar:
         self.totals.elapsed += reading.elapsed
         return reading
 
-    def record_made(self, pulse: Pulse, *, energy: float, peak_current: float) -> None:
-        """Record a pulse that a compiled loop has given to a simulated crossbar and counted itself."""
+    def record_made(self, pulse: Pulse, *, width: float, energy: float, peak_current: float) -> None:
+        """Record a pulse that a compiled loop has given to a simulated crossbar and counted itself.
+
+        Args:
+            pulse: as asked.
+            width: as given, s.
+            energy: J.
+            peak_current: largest line current, A.
+        """
         if self.journal is None:
             return
-        width, timing = float(np.max(pulse.width)), self.capabilities.timing
-        self.last_pulse = number = self.journal.begin_pulse(
-            self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
-        )
+        timing = self.capabilities.timing
+        number = self._begin(self.journal, pulse)
         self.journal.complete_pulse(
             number,
             width=width,
@@ -121,6 +119,25 @@ class RecordedCrossbar:
             peak_current=peak_current,
         )
 
+    def record_failed(self, pulse: Pulse, error: BaseException) -> None:
+        """Record a pulse that a compiled loop could not give, or of which it is not known what it did."""
+        if self.journal is not None:
+            _fail_pulse(self.journal, self._begin(self.journal, pulse), error)
+
+    def _begin(self, journal: Journal, pulse: Pulse) -> int:
+        self.last_pulse = number = journal.begin_pulse(
+            self.tile, self._purpose, self._epoch, pulse.rows, pulse.columns, pulse.width, pulse.repeat
+        )
+        return number
+
     def safe(self) -> SafeState:
         """All outputs off; see `Crossbar.safe`."""
         return self.crossbar.safe()
+
+
+def _fail_pulse(journal: Journal, number: int, error: BaseException) -> None:
+    """A refusal sent nothing; whatever else ends a pulse leaves it in doubt."""
+    if isinstance(error, LimitError | CapabilityError):
+        journal.fail_pulse(number, "refused", str(error))
+    else:
+        journal.fail_pulse(number, "doubtful", f"{type(error).__name__}: {error}")

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal, cast
 
 from .known import KnownCells
 from .parameters import check_parameter, default_of
@@ -16,7 +16,7 @@ LifeLaw = Literal["power", "exponential"]
 
 def _check(section: str, value: object) -> None:
     """Check every numeric field of a section of the die against `PARAMETERS`."""
-    for field in fields(value):  # type: ignore[arg-type]  # called with dataclasses only
+    for field in fields(cast(Any, value)):
         if field.name not in ("law",):
             check_parameter(f"{section}.{field.name}", getattr(value, field.name))
 

@@ -7,7 +7,7 @@ from ...drivers.checks import on_grid
 from ...drivers.compiled_crossbar import CompiledCrossbar, last_peak_of, spent_on, start_counting
 from ...drivers.contract import Floats, Pulse
 from ...drivers.guard import MADE, Guard
-from ...errors import ProtocolError
+from ...errors import FaultError, MtjloopError, ProtocolError
 from ...protocols import bit_serial, selection
 from ...protocols.recorded import RecordedCrossbar
 from ...protocols.training import block, layer, update
@@ -85,9 +85,10 @@ class CompiledLoop:
         self._give_back()
         for one in tiles:
             self._book(one)
-        self._record()
-        if ended != MADE:
-            self._fail(ended)
+        error = None if ended == MADE else self._error(ended)
+        self._record(error)
+        if error is not None:
+            raise error
         return done, violators
 
     def _room(self) -> int:
@@ -192,28 +193,47 @@ class CompiledLoop:
                 tile.tile, purpose, epoch, spent.reads, spent.read_elapsed, spent.read_energy
             )
 
-    def _record(self) -> None:
-        """Write the pulses of the log, in their order."""
+    def _record(self, error: Exception | None) -> None:
+        """Write the pulses of the log, in their order; `error` is what the last of them met."""
         logged, where, levels, widths, values = parts.take_log(self._network)
+        asked = self._training.pulse.width
         for k in range(logged):
-            part = self._training.network.layers[where[k, 0]].blocks[where[k, 1]]
-            tile = part.crossbar
-            rows, columns = tile.capabilities.shape
-            given: float | Floats = widths[k, :rows].copy() if part.gated else self._training.pulse.width
-            tile.record_made(
-                Pulse(levels[k, 0, :rows].copy(), levels[k, 1, :columns].copy(), given),
-                energy=float(values[k, 0]),
-                peak_current=float(values[k, 1]),
+            number, place, ended = where[k]
+            part = self._training.network.layers[number].blocks[place]
+            rows, columns = part.crossbar.capabilities.shape
+            opened = np.where(widths[k, :rows] > 0.0, asked, 0.0)
+            pulse = Pulse(
+                levels[k, 0, :rows].copy(), levels[k, 1, :columns].copy(), opened if part.gated else asked
             )
+            if error is None or ended == MADE:
+                part.crossbar.record_made(
+                    pulse,
+                    width=float(widths[k, :rows].max()),
+                    energy=float(values[k, 0]),
+                    peak_current=float(values[k, 1]),
+                )
+            else:
+                part.crossbar.record_failed(pulse, error)
 
-    def _fail(self, ended: int) -> None:
-        """Raise what the loop in Python would have raised."""
-        if ended == samples.NOT_FINITE:
-            raise ProtocolError(
-                "a signal to be read or a select voltage is not finite; lower the rates of training"
-            )
+    def _error(self, ended: int) -> Exception:
+        """What the loop in Python would have raised."""
         number, place = parts.failure_of(self._network)
         tile = self._training.network.layers[number].blocks[place].crossbar
-        guard = tile.crossbar
-        if isinstance(guard, Guard):
-            guard.settle(ended, last_peak_of(self._crossbars[tile.tile]))
+        if ended == samples.SIGNAL:
+            return ProtocolError(
+                f"a signal to be read on tile {tile.tile} is not finite; lower the rates of the training "
+                "section"
+            )
+        if ended == samples.VOLTAGE:
+            return ProtocolError(
+                f"a select voltage of tile {tile.tile} is not a finite voltage > 0; calibrate it anew, or "
+                "look at training.feedback and training.balance"
+            )
+        try:
+            if isinstance(tile.crossbar, Guard):
+                tile.crossbar.settle(ended, last_peak_of(self._crossbars[tile.tile]))
+        except MtjloopError as error:
+            return error
+        return FaultError(
+            f"an operation on tile {tile.tile} ended in an unknown way ({ended}); open the bench anew"
+        )

@@ -285,7 +285,7 @@ class Network:
         normalisers: whether running statistics follow.
         rate: see `TrainingSettings`.
         logged: pulses in the log.
-        log_tiles: number of layer and block of each, (pulses, 2).
+        log_where: number of layer and block of each, and how it ended, (pulses, 3).
         log_levels: levels of rows and columns of each, (pulses, 2, lines), V.
         log_widths: of the rows of each, (pulses, lines), s.
         log_values: energy in J and largest current in A of each, (pulses, 2).
@@ -301,7 +301,7 @@ class Network:
     normalisers: bool
     rate: float
     logged: int
-    log_tiles: Integers
+    log_where: Integers
     log_levels: Floats
     log_widths: Floats
     log_values: Floats
@@ -319,7 +319,7 @@ def new_network(
     layers.append(first)
     return Network(
         layers, hidden_gain, output_gain, margin, digital_rate, normalisers, rate, 0,
-        np.zeros((pulses, 2), np.int64), np.zeros((pulses, 2, lines)), np.zeros((pulses, lines)),
+        np.zeros((pulses, 3), np.int64), np.zeros((pulses, 2, lines)), np.zeros((pulses, lines)),
         np.zeros((pulses, 2)), 0, 0,
     )  # fmt: skip
 
@@ -334,7 +334,7 @@ def add_layer(network: Network, layer: Layer) -> None:
 def take_log(network: Network) -> tuple[int, Integers, Floats, Floats, Floats]:
     """Number of pulses in the log, and the log; the log starts anew."""
     logged, network.logged = network.logged, 0
-    return logged, network.log_tiles, network.log_levels, network.log_widths, network.log_values
+    return logged, network.log_where, network.log_levels, network.log_widths, network.log_values
 
 
 @kernel

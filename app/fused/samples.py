@@ -16,8 +16,8 @@ from ...protocols.training.rule import drop, follow_directions
 from ...protocols.training.weights import add_scaled, gather_outputs, spread_errors
 from .parts import Block, Integers, Layer, Network
 
-NOT_FINITE = -1
-"""Ends a sample whose signals, or whose select voltage, are no numbers."""
+SIGNAL, VOLTAGE = -1, -2
+"""End a sample with a signal to be read that is no number, or a select voltage that is none above 0."""
 
 
 @kernel
@@ -67,7 +67,7 @@ def _log_holds(network: Network) -> bool:
     for number in range(len(network.layers)):
         layer = network.layers[number]
         most += 4 * layer.slots * layer.sizes.size * len(layer.blocks)
-    return bool(most <= network.log_tiles.shape[0])
+    return bool(most <= network.log_where.shape[0])
 
 
 @kernel
@@ -126,7 +126,7 @@ def forward(network: Network, layer: Layer, number: int) -> int:
     layer.pre[:] = 0.0
     for k in range(len(layer.blocks)):
         block = layer.blocks[k]
-        ended = NOT_FINITE
+        ended = SIGNAL
         if scale_to(
             block.read_voltage, layer.signal, block.first_input, block.inputs, block.row_levels, block.sizes
         ):
@@ -152,7 +152,7 @@ def backward(network: Network, layer: Layer, before: Layer, number: int) -> int:
             layer.driven, block.signs, block.each, block.references, block.share, block.first_output,
             block.columns,
         )  # fmt: skip
-        ended = NOT_FINITE
+        ended = SIGNAL
         if scale_to(
             block.read_voltage, block.columns, 0, block.columns.shape[1], block.column_levels, block.sizes
         ):
@@ -254,7 +254,7 @@ def send(
         polarity = block.polarities[k]
         amplitude = block.to_p if polarity == TO_P else block.to_ap
         if not (math.isfinite(amplitude) and amplitude > 0.0):
-            return NOT_FINITE
+            return VOLTAGE
         select_levels(
             block.row_flags[k], block.column_flags[k], polarity, amplitude, block.width, block.scheme,
             block.gated, block.row_levels[0], block.column_levels[0], block.widths,
@@ -266,7 +266,7 @@ def send(
         )
         layer.pulses += 1
         if log:
-            _log(network, block, number, which)
+            _log(network, block, number, which, ended)
         if ended != MADE:
             return ended
     # Lines beyond the block are read at 0 V.
@@ -276,9 +276,10 @@ def send(
 
 
 @kernel
-def _log(network: Network, block: Block, number: int, which: int) -> None:
+def _log(network: Network, block: Block, number: int, which: int, ended: int) -> None:
     place, crossbar = network.logged, block.crossbar
-    network.log_tiles[place, 0], network.log_tiles[place, 1] = number, which
+    network.log_where[place, 0], network.log_where[place, 1] = number, which
+    network.log_where[place, 2] = ended
     network.log_levels[place, 0, : crossbar.row_levels.size] = block.row_levels[0]
     network.log_levels[place, 1, : crossbar.column_levels.size] = block.column_levels[0]
     network.log_widths[place, : block.widths.size] = block.widths

@@ -28,7 +28,7 @@ from mtjloop.records.reader import RunReader
 from mtjloop.records.run import Detail, RunRecorder
 
 READ = ReadSettings(0.1)
-PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
+PULSE = PulseSettings(width=1.0004e-4, search_from=0.1, search_to=0.6)
 CERTAIN = EncodingSettings(probability=0.9)
 SETTINGS = TrainingSettings(hidden=(4,), epochs=6, rate=0.02, audit_every=7)
 THREE = "[{rows: 5, columns: 10}, {rows: 5, columns: 8}, {rows: 4, columns: 6}]"
@@ -93,6 +93,21 @@ def told_by(run: RunReader) -> list[Any]:
     return [number.sub(lambda found: f"{float(found[0]):.9g}", repr(part)) for part in parts]
 
 
+def new_run(place: Path, detail: Detail = "full") -> RunRecorder:
+    return RunRecorder.create(
+        place, command="train", name="t", backend="simulated", hardware=False, seed=3,
+        configurations={"bench": Configuration.of(Path("bench.yaml"), "name: t\n")}, detail=detail,
+    )  # fmt: skip
+
+
+def recorded_end(recorder: RunRecorder) -> list[Any]:
+    """How the last pulse ended, and how many ended in which way."""
+    with RunReader(recorder.directory) as run:
+        last = list(run.pulses())[-1]
+        ends = [(one.tile, one.purpose, one.count, one.refused, one.doubtful) for one in run.pulse_totals()]
+    return [last.status, last.row_levels.tobytes(), last.column_levels.tobytes(), last.width, ends]
+
+
 CASES = [
     pytest.param(SETTINGS, {}, id="momentum, audited"),
     pytest.param(replace(SETTINGS, rank=2, period=3, threshold=0.0), {}, id="rank 2"),
@@ -139,11 +154,7 @@ def test_the_number_of_threads_changes_nothing(iris: Split) -> None:
 def test_records_are_the_same_but_for_their_times(iris: Split, tmp_path: Path, detail: Detail) -> None:
     found = []
     for name, fast in (("slow", None), ("fast", compiled_loop)):
-        configuration = Configuration.of(Path("bench.yaml"), "name: t\n")
-        recorder = RunRecorder.create(
-            tmp_path / name, command="train", name="t", backend="simulated", hardware=False, seed=3,
-            configurations={"bench": configuration}, detail=detail,
-        )  # fmt: skip
+        recorder = new_run(tmp_path / name, detail)
         with recorder:
             train(iris, bench(), SETTINGS, recorder, fast)
             recorder.finish("completed", {})
@@ -153,10 +164,11 @@ def test_records_are_the_same_but_for_their_times(iris: Split, tmp_path: Path, d
 
 
 @pytest.mark.parametrize("amplitude", [0.9, math.nan])
-def test_what_a_limit_forbids_is_refused_as_in_python(iris: Split, amplitude: float) -> None:
+def test_what_a_limit_forbids_is_refused_as_in_python(iris: Split, amplitude: float, tmp_path: Path) -> None:
     """Select voltages over the limit of 0.8 V, as feedback gone wrong would make them."""
+    ends = []
     for fast in (None, compiled_loop):
-        place = bench()
+        place, recorder = bench(), new_run(tmp_path)
 
         def spoil(parts: LoopParts, fast: Any = fast) -> SampleLoop | None:
             for updater in parts.updaters:
@@ -164,9 +176,12 @@ def test_what_a_limit_forbids_is_refused_as_in_python(iris: Split, amplitude: fl
                     one.amplitudes.update({1: amplitude, -1: amplitude})
             return fast(parts) if fast is not None else None
 
-        with pytest.raises(MtjloopError) as caught:
-            train(iris, place, SETTINGS, None, spoil)
+        with recorder, pytest.raises(MtjloopError) as caught:
+            train(iris, place, SETTINGS, recorder, spoil)
         assert isinstance(caught.value, LimitError if amplitude == 0.9 else ProtocolError)
+        ends.append(recorded_end(recorder))
+    assert ends[0] == ends[1]
+    assert ends[0][0] == ("refused" if amplitude == 0.9 else "applied")
 
 
 @pytest.mark.parametrize(
@@ -183,11 +198,11 @@ def test_widths_beyond_limit_and_bench_are_refused(width: float, ended: int) -> 
     assert spent_on(crossbar).pulses == (1 if ended == MADE else 0)
 
 
-def test_a_line_that_meets_its_limit_stops_the_bench(iris: Split) -> None:
+def test_a_line_that_meets_its_limit_stops_the_bench(iris: Split, tmp_path: Path) -> None:
     """0.65 mA is enough for reads and for the calibration, not for twice its voltages."""
-    causes = []
+    causes, ends = [], []
     for fast in (None, compiled_loop):
-        place = bench(current="0.65 mA")
+        place, recorder = bench(current="0.65 mA"), new_run(tmp_path)
         settings = replace(SETTINGS, rate=1.0, threshold=0.0, epochs=20, encoding=CERTAIN)
 
         def strengthen(parts: LoopParts, fast: Any = fast) -> SampleLoop | None:
@@ -196,12 +211,15 @@ def test_a_line_that_meets_its_limit_stops_the_bench(iris: Split) -> None:
                     one.amplitudes.update({1: 0.75, -1: 0.75})
             return fast(parts) if fast is not None else None
 
-        with pytest.raises(FaultError, match="current limit"):
-            train(iris, place, settings, None, strengthen)
+        with recorder, pytest.raises(FaultError, match="current limit"):
+            train(iris, place, settings, recorder, strengthen)
+        ends.append(recorded_end(recorder))
         with pytest.raises(LimitError, match="current limit"):
             place.crossbars[0].read(Bias(np.zeros(5)))
         causes.append(place.safe().proven)
     assert causes == [True, True]
+    assert ends[0] == ends[1]
+    assert ends[0][0] == "doubtful"
 
 
 def test_benches_that_need_the_loop_in_python_get_none(iris: Split) -> None:
