@@ -157,6 +157,11 @@ def test_a_study_goes_on_where_it_stopped_reports_what_failed_and_draws(place: P
         done = CliRunner().invoke(app, ["study", *command, "--workers", "1", "--json"])
         return done.exit_code, json.loads(done.stdout)
 
+    def report() -> str:
+        page = CliRunner().invoke(app, ["report", *command, "--json"])
+        assert page.exit_code == 0, page.output
+        return Path(json.loads(page.stdout)["report"]).read_text(encoding="utf-8")
+
     code, first = run()
     assert (code, first["tasks"], first["done"], first["failed"]) == (0, 8, 8, [])
     (place / "study.yaml").write_text(text.replace("[float]", "[float, in-situ]"), encoding="utf-8")
@@ -164,6 +169,7 @@ def test_a_study_goes_on_where_it_stopped_reports_what_failed_and_draws(place: P
     code, second = run()  # another die is another configuration, and no network fits it
     assert (code, second["finished_before"], second["done"]) == (1, 0, 8)
     assert len(second["failed"]) == 8
+    assert "8 of 16 tasks finished, 8 failed" in report()
     assert "layer" in second["failed"][0]["error"]
     assert "in-situ, die 0, seed 0; experiment.network.hidden = [2]" in second["failed"][0]["task"]
     (place / "die.yaml").write_text(DIE, encoding="utf-8")
@@ -174,11 +180,10 @@ def test_a_study_goes_on_where_it_stopped_reports_what_failed_and_draws(place: P
     assert "rows: 4" in kept["bench"]["text"] and kept["experiment"]["text"] == QUICK
     whole = pq.read_table(Path(third["results"]) / "parts").to_pylist()  # text and numbers, failed and done
     assert len(whole) == 24 and {row["experiment.network.hidden"] for row in whole} == {"[2]", "[4]"}
-    page = CliRunner().invoke(app, ["report", *command, "--json"])
-    assert page.exit_code == 0, page.output
-    html = Path(json.loads(page.stdout)["report"]).read_text(encoding="utf-8")
+    html = report()
     assert "Test accuracy against experiment.data.test_fraction" in html
-    assert "Failed tasks" in html
+    assert "8 of 8 tasks finished, 0 failed" in html
+    assert "Failed tasks" not in html  # they were those of another die
 
 
 def test_no_answer_is_lost_where_a_sweep_mixes_numbers_and_text_or_grows(tmp_path: Path) -> None:
