@@ -29,7 +29,7 @@ from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity, slug
 from .fused.loop import compiled_loop
-from .process_pool import cores, run_tasks
+from .process_pool import WorkerLostError, cores, run_tasks
 from .report.intervals import student
 from .simulated_dies import ideal_crossbars, simulated_crossbars
 from .whole_file import write_whole
@@ -118,7 +118,7 @@ def compare(
     ]
     found: dict[Method, dict[int, Outcome]] = {method: {} for method in chosen}
     failed: list[dict[str, object]] = []
-    monitor, interrupted = ConsoleMonitor(error_console()), False
+    monitor, interrupted, lost = ConsoleMonitor(error_console()), False, None
     with monitor.watching():
         try:
             for done in run_tasks(run_trial, trials, workers or cores(), monitor, "compare"):
@@ -129,6 +129,10 @@ def compare(
                     found[trial.method][trial.seed] = done.answer
         except StoppedError:
             interrupted = True
+        except WorkerLostError as error:
+            if not any(found.values()):
+                raise
+            lost = str(error)
     if not any(found.values()) and failed:
         raise ProtocolError(f"no trial succeeded; the first said: {failed[0]['error']}")
     if not any(found.values()):
@@ -158,6 +162,7 @@ def compare(
         "trials": trials_done,
         "failed": failed,
         "interrupted": interrupted,
+        "error": lost,
     }
 
 
@@ -278,6 +283,8 @@ def print_compare(result: Mapping[str, Any]) -> None:
         console.print(f"failed: {one['method']}, seed {one['seed']}: {one['error']}")
     if result["interrupted"]:
         console.print("interrupted: the table holds what was finished")
+    if result["error"]:
+        console.print(result["error"])
 
 
 def in_points(difference: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from ..protocols.journal import Monitor
 from .compare_command import Method, Outcome, Trial, chosen_methods, run_trial
 from .console import ConsoleMonitor, error_console
 from .experiment_file import data_source
-from .process_pool import Done, cores, run_tasks
+from .process_pool import Done, WorkerLostError, cores, run_tasks
 from .study_file import Point, Study, read_study_file
 from .study_results import Kind, StudyResults, finished, read_rows, results_directory
 
@@ -76,7 +76,7 @@ def study(
     found = read_study_file(path)
     tasks = study_tasks(found)
     directory = results or results_directory(found.content.name, runs)
-    monitor, interrupted, failed = ConsoleMonitor(error_console()), False, []
+    monitor, interrupted, lost, failed = ConsoleMonitor(error_console()), False, None, []
     done = 0
     with (
         StudyResults(directory, description(found, tasks), swept_kinds(found)) as kept,
@@ -96,6 +96,8 @@ def study(
                     written = time.monotonic()
         except StoppedError:
             interrupted = True
+        except WorkerLostError as error:
+            lost = str(error)
     return {
         "study": found.content.name,
         "points": len(found.points),
@@ -105,6 +107,7 @@ def study(
         "failed": failed,
         "results": str(directory),
         "interrupted": interrupted,
+        "error": lost,
     }
 
 
@@ -202,6 +205,8 @@ def print_study(result: Mapping[str, Any]) -> None:
         console.print(f"and {len(result['failed']) - _SHOWN} more; the column `error` has them all")
     if result["interrupted"]:
         console.print("interrupted: the same command goes on where it stopped")
+    if result["error"]:
+        console.print(result["error"])
     console.print(f"results: {result['results']}")
     console.print(f"report: mtjloop report {result['results']}")
 
