@@ -12,10 +12,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ..errors import ConfigurationError
 from ..protocols.electrical import ElectricalCheck, Verdict
+from .plot_file import save_plot
 
-FORMATS = (".png", ".svg", ".pdf")
 _MARKS = {
     Verdict.OPEN: ("o", "open", "#D55E00"),
     Verdict.SHORT: ("X", "short", "#D55E00"),
@@ -37,16 +36,6 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def check_plot_name(path: Path) -> None:
-    """Refuse a name of which no picture can be made.
-
-    Raises:
-        ConfigurationError: naming what is accepted.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigurationError(f"--plot {path}: a name that ends in {', '.join(FORMATS)} is accepted")
-
-
 def draw_check(path: Path, title: str, tiles: Sequence[tuple[int, ElectricalCheck]]) -> None:
     """Draw a heat map of every tile into a file.
 
@@ -58,7 +47,6 @@ def draw_check(path: Path, title: str, tiles: Sequence[tuple[int, ElectricalChec
     Raises:
         ConfigurationError: the kind of file is unknown, or it cannot be written.
     """
-    check_plot_name(path)
     across = min(len(tiles), 3)
     down = math.ceil(len(tiles) / across)
     with mpl.rc_context(cast(Any, _STYLE)):
@@ -66,11 +54,7 @@ def draw_check(path: Path, title: str, tiles: Sequence[tuple[int, ElectricalChec
         figure.suptitle(title, fontsize=11)
         for place, (number, found) in enumerate(tiles):
             _draw_tile(figure, figure.add_subplot(down, across, place + 1), number, found)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path)
-        except OSError as error:
-            raise ConfigurationError(f"--plot {path}: cannot be written ({error})") from error
+        save_plot(figure, path)
 
 
 def _draw_tile(figure: Figure, axes: Axes, number: int, found: ElectricalCheck) -> None:

@@ -30,6 +30,7 @@ from .experiment_file import ExperimentDescription, operation_settings, read_exp
 from .format import count, duration, percent, quantity, slug
 from .fused.loop import compiled_loop
 from .process_pool import WorkerLostError, cores, run_tasks
+from .rbm_file import refuse_machine
 from .report.intervals import student
 from .simulated_dies import ideal_crossbars, simulated_crossbars
 from .whole_file import write_whole
@@ -109,6 +110,7 @@ def compare(
         MtjloopError: anything a user can meet.
     """
     bench = read_bench_file(bench_path)
+    refuse_machine(experiment_path, "mtjloop compare")
     experiment = read_experiment_file(experiment_path)
     chosen = chosen_methods(methods)
     # Files and data are read once here, so that what is wrong with them is said before any process starts.

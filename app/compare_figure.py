@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from ..errors import RecordError
+from .plot_file import save_plot
 from .report.figures import BLUE, GREEN, INK, ORANGE, PURPLE, VERMILION, single_figure, styled
 
 _COLOURS = {
@@ -23,7 +23,7 @@ def draw_compare(path: Path, result: Mapping[str, Any]) -> None:
     """Draw the result of `compare` into a .png, .svg or .pdf.
 
     Raises:
-        RecordError: the file cannot be written.
+        ConfigurationError: the file cannot be written.
     """
     rows = result["rows"]
     with styled():
@@ -51,10 +51,7 @@ def draw_compare(path: Path, result: Mapping[str, Any]) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("test accuracy: dies, mean, 95 % interval over dies")
         axes.set_title(f"{result['name']}, {result['bench']}", fontsize=9.5)
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            raise RecordError(f"{path}: the figure cannot be written ({error})") from error
+        save_plot(figure, path)
 
 
 def _label(row: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from ..drivers.bench import TileView, correlations, drawn_spreads, target_spreads
-from ..errors import ConfigurationError
 from .format import percent, quantity
+from .plot_file import save_plot
 
 Floats = NDArray[np.float64]
 _BLUE, _VERMILION, _GREEN, _ORANGE, _PURPLE, _SKY = (
@@ -48,7 +48,6 @@ _SHOWN = (
 _PAIRS = ((0, 1), (0, 2), (2, 1))
 _PAIR_NAMES = ("resistance, critical_voltage", "resistance, delta", "delta, critical_voltage")
 _MOST_DOTS = 4000
-_FORMATS = (".png", ".svg", ".pdf")
 _MOST_CELLS = 400
 """Cells whose probabilities make a curve; a whole 256 x 256 tile would say the same, slowly."""
 
@@ -65,8 +64,6 @@ def draw_die(path: Path, title: str, views: tuple[TileView, ...], widths: Sequen
     Raises:
         ConfigurationError: the kind of file is unknown, or it cannot be written.
     """
-    if path.suffix.lower() not in _FORMATS:
-        raise ConfigurationError(f"--plot {path}: a name that ends in {', '.join(_FORMATS)} is accepted")
     with mpl.rc_context(cast(Any, _STYLE)):
         figure = Figure(figsize=(10.0, 9.4), layout="constrained")
         figure.suptitle(title, fontsize=11)
@@ -94,11 +91,7 @@ def draw_die(path: Path, title: str, views: tuple[TileView, ...], widths: Sequen
         for k, sign in enumerate((1.0, -1.0)):
             axes = figure.add_subplot(grid[2, 3 * k : 3 * k + 3])
             _curves(axes, views, widths, sign)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path)
-        except OSError as error:
-            raise ConfigurationError(f"--plot {path}: cannot be written ({error})") from error
+        save_plot(figure, path)
 
 
 def _histogram(axes: Axes, values: Floats, label: str) -> None:

@@ -17,6 +17,7 @@ from .console import ConsoleMonitor, error_console
 from .experiment_file import operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity
 from .fused.loop import compiled_loop
+from .rbm_file import refuse_machine
 from .train_command import baseline_of, training_result
 
 
@@ -96,6 +97,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
         MtjloopError: anything a user can meet.
     """
     bench = read_bench_file(bench_path)
+    refuse_machine(experiment_path, "--dry-run")
     experiment = read_experiment_file(experiment_path)
     split = experiment.load_split(seed)
     settings = experiment.training_settings(bench.content)

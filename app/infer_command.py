@@ -56,6 +56,11 @@ def infer(
     directory = _last_trained(runs) if run == "last" else find_run(runs, run)
     with RunReader(directory) as reader:
         manifest = reader.manifest
+    if manifest.result.get("kind") == "rbm":
+        raise ConfigurationError(
+            f"{directory}: a restricted Boltzmann machine was trained there, and infer runs networks; its "
+            "arrays and scores are kept in the run"
+        )
     stored = load_network(directory)
     chosen_seed = (manifest.seed or 0) if seed is None else seed
     bench = _bench_of(manifest) if bench_path is None else read_bench_file(bench_path)

@@ -19,6 +19,7 @@ from ..protocols.training.rehearsal import Operation, rehearse
 from ..protocols.training.settings import TrainingSettings
 from .experiment_file import operation_settings, read_experiment_file
 from .format import count, duration
+from .rbm_file import refuse_machine
 
 SAMPLES = 16
 """Samples that costs are averaged over."""
@@ -70,6 +71,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
         ConfigurationError: a file is wrong, or the bench cannot do what the experiment asks; says why.
     """
     bench = read_bench_file(bench_path)
+    refuse_machine(experiment_path, "mtjloop plan")
     experiment = read_experiment_file(experiment_path)
     split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)

@@ -76,7 +76,8 @@ def train_rbm(
         learner = ContrastiveDivergence(
             couplings, images.train_x, images.train_y, len(images.classes), settings, seed
         )
-        before = _features(learner.machine, images)
+        with _during(couplings, "untrained", None):
+            before = _features(learner.machine, images)
         epochs = _epochs(learner, couplings, images, settings, now.recorder, now.monitor)
         with _during(couplings, "test", None):
             score = judge(learner.machine, images.test_x, images.test_y)

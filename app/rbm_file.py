@@ -11,6 +11,7 @@ from ..drivers.bench import BenchFile
 from ..drivers.contract import Floats
 from ..drivers.quantities import Fraction
 from ..drivers.yaml_file import Section, parse_mapping, parse_yaml, read_text
+from ..errors import ConfigurationError
 from ..protocols.data import Labels, load_data, split_indices
 from ..protocols.rbm import RbmSettings
 from ..protocols.training.placement import TileLimit
@@ -140,6 +141,19 @@ def is_rbm_file(path: Path) -> bool:
         ConfigurationError: the file cannot be read.
     """
     return "rbm" in parse_mapping(read_text(path), str(path), RbmFile)
+
+
+def refuse_machine(path: Path, command: str) -> None:
+    """Say so where an experiment file describes a machine and the command takes networks.
+
+    Raises:
+        ConfigurationError: it does, or the file cannot be read.
+    """
+    if is_rbm_file(path):
+        raise ConfigurationError(
+            f"{path}: describes a restricted Boltzmann machine (section rbm), which {command} does not take; "
+            "give an experiment file with network and training, or train the machine with mtjloop train"
+        )
 
 
 def read_rbm_file(path: Path) -> RbmDescription:

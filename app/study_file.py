@@ -15,6 +15,7 @@ from ..drivers.bench import BenchDescription, BenchFile, read_bench_file
 from ..drivers.yaml_file import Section, parse_content, parse_mapping, parse_yaml, read_text
 from ..errors import ConfigurationError
 from .experiment_file import ExperimentDescription, ExperimentFile, read_experiment_file
+from .rbm_file import refuse_machine
 from .study_results import COLUMNS
 
 _ROOTS = {"bench": ("bench",), "experiment": ("experiment",), "die": ("bench", "simulated", "die")}
@@ -142,6 +143,7 @@ def read_study_file(path: Path) -> Study:
     content = parse_yaml(text, str(path), StudyFile)
     beside = path.resolve().parent  # workers may run elsewhere
     bench = read_bench_file(beside / content.bench)
+    refuse_machine(beside / content.experiment, "mtjloop study")
     experiment = read_experiment_file(beside / content.experiment)
     bench_content = parse_mapping(bench.text, str(bench.path), BenchFile)
     experiment_content = parse_mapping(experiment.text, str(experiment.path), ExperimentFile)

@@ -1,5 +1,6 @@
 """`mtjloop transfer`: write a network trained elsewhere into the crossbars of a bench, and run it."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def transfer(
     """
     bench = read_bench_file(bench_path)
     network = read_foreign_network(network_path)
+    network_hash = hashlib.sha256(network_path.read_bytes()).hexdigest()
     samples = _samples(data, network)
     read, pulse = operation_settings(bench.content)
     ideal_gains = network.gains or (1.0,) * len(network.weights)
@@ -69,6 +71,7 @@ def transfer(
             "bench": bench.content.name,
             "network": "-".join(str(size) for size in network.sizes),
             "network_file": str(network_path),
+            "network_file_sha256": network_hash,
             "data": samples.name,
             "samples": len(samples.labels),
             "accuracy": float(np.mean(predicted == samples.labels)),

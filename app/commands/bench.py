@@ -77,9 +77,9 @@ def check(
         if not arm and (switch or plot is not None):
             raise ConfigurationError("--switch and --plot need the electrical check: give --arm too")
         if plot is not None:
-            from ..check_figure import check_plot_name
+            from ..plot_file import check_plot
 
-            check_plot_name(plot)
+            check_plot(plot)
         result, tiles = check_bench(
             bench,
             arm=arm,

@@ -23,6 +23,10 @@ def die(
     with errors():
         from ..die_command import describe_die, parsed_widths, print_die
 
+        if plot is not None:
+            from ..plot_file import check_plot
+
+            check_plot(plot)
         widths = parsed_widths(width or ())
         result, views = describe_die(bench, seed)
         if plot is not None:

@@ -30,13 +30,13 @@ def compare(
 ) -> None:
     """Train in situ on many simulated dies, beside its baselines; no instrument is opened."""
     with errors():
-        from ..check_figure import check_plot_name
         from ..compare_command import compare as work
         from ..compare_command import keep_comparison, print_compare
         from ..compare_figure import draw_compare
+        from ..plot_file import check_plot
 
         if plot is not None:
-            check_plot_name(plot)
+            check_plot(plot)
         result = work(bench, experiment, dies, method or (), seed, workers)
         kept = keep_comparison(runs, result)
         figure = plot or kept.with_suffix(".svg")

@@ -28,6 +28,7 @@ from mtjloop.protocols.training.manhattan import (
     ManhattanSettings,
     ManhattanTrainer,
     SignRule,
+    tune_manhattan,
     with_strong_pulses,
 )
 from mtjloop.protocols.training.offline import (
@@ -190,6 +191,42 @@ def test_nothing_of_the_test_part_reaches_offline_training() -> None:
     inner = within_training(spoiled, 0.25, 0)
     assert np.isfinite(inner.test_x).all()
     assert len(inner.train_y) + len(inner.test_y) == len(split.train_y)
+
+
+def test_nothing_of_the_test_part_reaches_a_transfer_or_the_manhattan_rule() -> None:
+    split = split_data(load_data("iris"), 0.3, "per-feature", 1)
+    nothing = replace(split, test_x=np.full_like(split.test_x, np.nan), test_y=split.test_y[::-1])
+    other = replace(split, test_x=-split.test_x, test_y=split.test_y[::-1])
+    settings = TrainingSettings(hidden=(3,), epochs=2, audit_every=0)
+    offline = train_offline(split, settings, 0, SilentMonitor())
+    chosen, left, trained = [], [], []
+    for one in (split, nothing):
+        crossbars = [PlainCrossbar(5, 6), PlainCrossbar(4, 6)]
+        chosen.append(tune_manhattan(crossbars, one, READ, PULSE, settings, 1, SilentMonitor()))
+        recorded = [RecordedCrossbar(PlainCrossbar(5, 6), 0), RecordedCrossbar(PlainCrossbar(4, 6), 1)]
+        network, _ = transfer_offline(recorded, offline, one, settings, READ, PULSE, 1, SilentMonitor())
+        weights = [layer.weights().tolist() for layer in network.layers]
+        left.append((weights, network.digital.output_bias.tolist()))
+    for one in (split, other):  # trainers read the test part through the chip at the very end
+        trainer = ManhattanTrainer(
+            [PlainCrossbar(5, 6), PlainCrossbar(4, 6)], one, READ, PULSE, settings, 1, None, SilentMonitor(),
+            chosen[0],
+        )  # fmt: skip
+        result = trainer.run().network
+        trained.append(([state.tolist() for state in result.states], result.digital.output_bias.tolist()))
+    assert chosen[0] == chosen[1]
+    assert left[0] == left[1]
+    assert trained[0] == trained[1]
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(place: Path) -> None:
+    (place / "file").write_text("")
+    words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--runs", str(place / "runs")]
+    for plot, said in (("a.gif", "ends in .png, .svg, .pdf"), ("file/a.png", "cannot be written")):
+        done = CliRunner().invoke(app, [*words, "--plot", str(place / plot)])
+        assert done.exit_code == 2
+        assert said in done.stderr
+    assert not (place / "runs").exists()
 
 
 def test_the_interval_is_that_of_student() -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from mtjloop.app.main import app
+from mtjloop.app.rbm_command import train_rbm
+from mtjloop.protocols.data import load_data, split_indices
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.rbm import (
     ChipCouplings,
@@ -21,6 +23,7 @@ from mtjloop.protocols.rbm import (
 )
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.settings import TrainingSettings
+from mtjloop.records.reader import RunReader
 
 from .conftest import IdealCrossbar as PlainCrossbar
 
@@ -153,13 +156,49 @@ def test_both_phases_reach_the_rule_with_opposite_signs() -> None:
     np.testing.assert_allclose(positive.mean(axis=0), 0.0, atol=1e-12)
 
 
-def test_train_takes_an_experiment_with_a_machine(tmp_path: Path) -> None:
-    (tmp_path / "bench.yaml").write_text(
-        "name: b\nbackend: simulated\n"
-        "limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}\n"
-        "operation: {search_from: 200 mV}\n"
-        "simulated: {die: {tiles: [{rows: 7, columns: 10}]}}\n"
+@pytest.mark.parametrize("words", [["compare"], ["plan"], ["train", "--dry-run"], ["study"]])
+def test_other_commands_say_that_they_take_networks(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "bench.yaml").write_text(BENCH)
+    (tmp_path / "machine.yaml").write_text("name: m\ndata: {source: iris}\nrbm: {hidden: 5}\n")
+    (tmp_path / "study.yaml").write_text("name: s\nbench: bench.yaml\nexperiment: machine.yaml\n")
+    files = ["study.yaml"] if words == ["study"] else ["bench.yaml", "machine.yaml"]
+    done = CliRunner().invoke(app, [*words, *(str(tmp_path / one) for one in files)])
+    assert done.exit_code == 2
+    assert "machine.yaml: describes a restricted Boltzmann machine (section rbm), which" in done.stderr
+
+
+def test_nothing_of_the_test_part_reaches_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "bench.yaml").write_text(BENCH)
+    (tmp_path / "machine.yaml").write_text(
+        "name: m\ndata: {source: data.npz}\nrbm: {hidden: 5, epochs: 2, label_lines: 1}\n"
     )
+    data = load_data("iris")
+    _, test = split_indices(data, 0.3, 0)
+    kept = []
+    for spoil in (False, True):
+        features = data.features.copy()
+        if spoil:
+            features[test] = 1e6
+        np.savez(tmp_path / "data.npz", X=features, y=data.labels)
+        result = train_rbm(tmp_path / "bench.yaml", tmp_path / "machine.yaml", 0, tmp_path / "runs")
+        with RunReader(Path(str(result["run_dir"]))) as reader:
+            kept.append(reader.arrays())
+        with np.load(tmp_path / "data.npz") as stored:
+            assert (stored["X"][test] == 1e6).all() == spoil
+    for name in ("states", "visible_bias", "hidden_bias", "visible_centre", "hidden_centre"):
+        np.testing.assert_array_equal(kept[0][name], kept[1][name])
+
+
+BENCH = (
+    "name: b\nbackend: simulated\n"
+    "limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}\n"
+    "operation: {search_from: 200 mV}\n"
+    "simulated: {die: {tiles: [{rows: 7, columns: 10}]}}\n"
+)
+
+
+def test_train_takes_an_experiment_with_a_machine(tmp_path: Path) -> None:
+    (tmp_path / "bench.yaml").write_text(BENCH)
     text = "name: m\ndata: {source: iris}\nrbm: {hidden: 5, epochs: 3, label_lines: 1}\n"
     (tmp_path / "machine.yaml").write_text(text)
     files = [str(tmp_path / "bench.yaml"), str(tmp_path / "machine.yaml"), "--runs", str(tmp_path / "runs")]
@@ -173,6 +212,11 @@ def test_train_takes_an_experiment_with_a_machine(tmp_path: Path) -> None:
     assert result["float_feature_test_accuracy"] > 0.7
     assert 0.0 < result["reconstruction_error"] < 0.2
     assert Path(result["report"]).exists()
+    with RunReader(Path(result["run_dir"])) as reader:
+        assert "other" not in {one.purpose for one in reader.read_totals()}
+    infer = CliRunner().invoke(app, ["infer", result["run_dir"], "--runs", str(tmp_path / "runs")])
+    assert infer.exit_code == 2
+    assert "a restricted Boltzmann machine was trained there, and infer runs networks" in infer.stderr
     (tmp_path / "machine.yaml").write_text(text.replace("hidden: 5", "hidden: 5, rates: 1"))
     wrong = CliRunner().invoke(app, ["train", *files])
     assert wrong.exit_code == 2

@@ -1,5 +1,6 @@
 """Networks trained elsewhere: their file, their way onto crossbars, the command."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,8 @@ def test_the_command_runs_a_network_through_an_array(tmp_path: Path) -> None:
     assert result["ideal_accuracy"] == 1.0
     assert result["accuracy"] >= 0.9
     assert result["failed_cells"] == 0
+    expected = hashlib.sha256((tmp_path / "n.npz").read_bytes()).hexdigest()
+    assert result["network_file_sha256"] == expected
     assert result["gains_found_on_chip"] and all(0.8 < one < 1.1 for one in result["gains"])
     wrong = CliRunner().invoke(app, ["transfer", *where, "--data", "iris", *options[2:]])
     assert wrong.exit_code == 2
