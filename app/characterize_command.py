@@ -186,10 +186,7 @@ def _tile_result(
         "unreadable": measured.unreadable,
         "controls": measured.controls,
         "control_switched": measured.control_switched,
-        "pulses": crossbar.totals.pulses,
-        "reads": crossbar.totals.reads,
-        "energy_J": crossbar.totals.energy,
-        "bench_time_s": crossbar.totals.elapsed,
+        **crossbar.totals.by_name(),
         "disturb": None
         if disturbed is None
         else [

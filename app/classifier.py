@@ -105,11 +105,9 @@ class CrossbarClassifier:
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Softmax of the outputs read from the crossbars, (samples, classes)."""
-        import numpy as np
+        from ..protocols.activations import softmax
 
-        z = self.decision_scores(X)
-        raised = np.exp(z - z.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+        return softmax(self.decision_scores(X))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class with the largest output, (samples,)."""

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError, StoppedError
 from ..protocols.data import Labels, Scaler, Split, fit_scaler
 from ..protocols.inference import deploy
 from ..protocols.journal import Journal, Monitor, SilentMonitor
-from ..protocols.recorded import RecordedCrossbar
+from ..protocols.recorded import RecordedCrossbar, Totals
 from ..protocols.training.block import KnownTile
 from ..protocols.training.loop import TrainedNetwork, Trainer
 from ..protocols.training.network import CrossbarNetwork
@@ -144,13 +144,7 @@ def train_chip(params: Mapping[str, Any], features: Floats, labels: Labels, clas
         bench, seed, result.network, known, (settings.hidden_gain, settings.output_gain), settings.tile,
         scaler, runs, bool(params["arm"]),
     )  # fmt: skip
-    totals = [one.totals for one in trainer.crossbars]
-    cost = {
-        "pulses": float(sum(one.pulses for one in totals)),
-        "reads": float(sum(one.reads for one in totals)),
-        "energy_J": sum(one.energy for one in totals),
-        "bench_time_s": sum(one.elapsed for one in totals),
-    }
+    cost = Totals.of(trainer.crossbars).by_name()
     return Trained(stored, result.epochs, cost, result.failed_cells)
 
 

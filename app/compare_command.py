@@ -18,7 +18,7 @@ from ..drivers.bench import BenchDescription, read_bench_file
 from ..errors import ConfigurationError, ProtocolError, RecordError, StoppedError
 from ..protocols.data import Split
 from ..protocols.journal import Monitor
-from ..protocols.recorded import RecordedCrossbar
+from ..protocols.recorded import RecordedCrossbar, Totals
 from ..protocols.training.baseline import float_baseline
 from ..protocols.training.loop import Trainer
 from ..protocols.training.manhattan import ManhattanTrainer, tune_manhattan
@@ -84,6 +84,19 @@ class Outcome:
     failed_cells: int = 0
     chosen: str = ""
 
+    def by_name(self) -> dict[str, float | str]:
+        """As results name it, units with it."""
+        return {
+            "test_accuracy": self.test_accuracy,
+            "train_accuracy": self.train_accuracy,
+            "pulses": self.pulses,
+            "reads": self.reads,
+            "energy_J": self.energy,
+            "bench_time_s": self.bench_time,
+            "failed_cells": self.failed_cells,
+            "chosen": self.chosen,
+        }
+
 
 def compare(
     bench_path: Path,
@@ -141,7 +154,7 @@ def compare(
         raise StoppedError("stopped before a trial was over")
     failures = Counter(one["method"] for one in failed)
     trials_done = [
-        {"method": method, "seed": one, **_as_json(outcome)}
+        {"method": method, "seed": one, **outcome.by_name()}
         for method, outcomes in found.items()
         for one, outcome in sorted(outcomes.items())
     ]
@@ -366,27 +379,5 @@ def _trained(trainer: Trainer, chosen: str = "") -> Outcome:
 def _outcome(
     crossbars: Sequence[RecordedCrossbar], test: float, train: float, failed: int, chosen: str
 ) -> Outcome:
-    totals = [one.totals for one in crossbars]
-    return Outcome(
-        test,
-        train,
-        sum(one.pulses for one in totals),
-        sum(one.reads for one in totals),
-        sum(one.energy for one in totals),
-        sum(one.elapsed for one in totals),
-        failed,
-        chosen,
-    )
-
-
-def _as_json(outcome: Outcome) -> dict[str, object]:
-    return {
-        "test_accuracy": outcome.test_accuracy,
-        "train_accuracy": outcome.train_accuracy,
-        "pulses": outcome.pulses,
-        "reads": outcome.reads,
-        "energy_J": outcome.energy,
-        "bench_time_s": outcome.bench_time,
-        "failed_cells": outcome.failed_cells,
-        "chosen": outcome.chosen,
-    }
+    spent = Totals.of(crossbars)
+    return Outcome(test, train, spent.pulses, spent.reads, spent.energy, spent.elapsed, failed, chosen)

@@ -1,6 +1,5 @@
 """`mtjloop infer`: run a trained network on a bench."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..drivers.yaml_file import parse_yaml
 from ..errors import ConfigurationError, DataError, RecordError
 from ..protocols.data import BUILT_IN, DataSet, Labels, fingerprint, load_data
 from ..protocols.inference import deploy
+from ..protocols.recorded import Totals, during
 from ..protocols.training.placement import record_tiles
 from ..protocols.training.scores import confusion, evaluate
 from ..records.index import find_run, list_runs
@@ -72,7 +72,7 @@ def infer(
             "--no-program takes the chip as it is, but this simulated chip is a new one at every start; give "
             "simulated.memory in the bench file, or leave --no-program out"
         )
-    with session("infer", manifest.name, bench, chosen_seed, runs, arm=arm) as now, ExitStack() as stack:
+    with session("infer", manifest.name, bench, chosen_seed, runs, arm=arm) as now:
         crossbars = record_tiles(now.bench.crossbars, len(now.bench.crossbars), now.recorder)
         network, failed = deploy(
             crossbars,
@@ -87,12 +87,12 @@ def infer(
             now.monitor,
             stored.limit,
         )
-        for crossbar in crossbars:
-            stack.enter_context(crossbar.during("infer"))
-        score = evaluate(network, stored.scaler(question.features), question.labels)
+        with during(crossbars, "infer"):
+            score = evaluate(network, stored.scaler(question.features), question.labels)
         now.recorder.record_array(
             "confusion", confusion(question.labels, score.predicted, len(stored.classes))
         )
+        totals = Totals.of(crossbars)
         now.result = {
             "trained_in": str(directory),
             "data": question.name,
@@ -100,8 +100,8 @@ def infer(
             "test_accuracy": score.accuracy,
             "failed_cells": failed,
             "classes": list(stored.classes),
-            "energy_J": sum(one.totals.energy for one in crossbars),
-            "bench_time_s": sum(one.totals.elapsed for one in crossbars),
+            "energy_J": totals.energy,
+            "bench_time_s": totals.elapsed,
             "run_dir": str(now.recorder.directory),
         }
     return now.result, [stored.classes[one] for one in score.predicted]

@@ -1,7 +1,9 @@
 """A trained network on disk: states, digital parts, calibration of the cells, scaling of the data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +23,8 @@ from ..protocols.training.weights import WeightKind
 
 NETWORK_FILE = "network.npz"
 _FORMAT = 2
+_save_arrays = cast(Callable[..., None], np.savez_compressed)
+"""numpy types its keywords as options only."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def save_network(
         content[f"hidden{k}"] = np.stack([part.mean_square, part.bias, part.centre])
     path = directory / NETWORK_FILE
     try:
-        np.savez_compressed(path, **content)  # type: ignore[arg-type]  # numpy types no array keywords
+        _save_arrays(path, **content)
     except OSError as error:
         raise RecordError(
             f"{path}: the trained network cannot be written ({error}); free space and retry"

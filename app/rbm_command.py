@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..protocols.rbm import (
     RbmSettings,
     judge,
 )
+from ..protocols.recorded import Totals, during
 from .clearance import clearance
 from .console import ConsoleMonitor, error_console
 from .experiment_file import operation_settings
@@ -76,14 +76,13 @@ def train_rbm(
         learner = ContrastiveDivergence(
             couplings, images.train_x, images.train_y, len(images.classes), settings, seed
         )
-        with _during(couplings, "untrained", None):
+        with during(couplings.crossbars, "untrained"):
             before = _features(learner.machine, images)
         epochs = _epochs(learner, couplings, images, settings, now.recorder, now.monitor)
-        with _during(couplings, "test", None):
+        with during(couplings.crossbars, "test"):
             score = judge(learner.machine, images.test_x, images.test_y)
             features = _features(learner.machine, images)
         _record(now.recorder, learner.machine, couplings, images)
-        totals = [one.totals for one in couplings.crossbars]
         now.interrupted = now.monitor.should_stop()
         now.result = {
             "kind": "rbm",
@@ -101,10 +100,7 @@ def train_rbm(
             "untrained_feature_test_accuracy": before,
             "epochs": epochs,
             "steps": settings.steps,
-            "pulses": sum(one.pulses for one in totals),
-            "reads": sum(one.reads for one in totals),
-            "energy_J": sum(one.energy for one in totals),
-            "bench_time_s": sum(one.elapsed for one in totals),
+            **Totals.of(couplings.crossbars).by_name(),
             "interrupted": now.interrupted,
             "classes": list(images.classes),
             "seed": seed,
@@ -208,10 +204,10 @@ def _epochs(
     for epoch in range(settings.epochs):
         monitor.progress("train", epoch, settings.epochs)
         couplings.updater.begin_epoch()
-        with _during(couplings, "train", epoch):
+        with during(couplings.crossbars, "train", epoch):
             shown = learner.epoch(epoch, monitor)
         couplings.updater.close_epoch()
-        with _during(couplings, "monitor", epoch):
+        with during(couplings.crossbars, "monitor", epoch):
             score = judge(learner.machine, images.train_x, images.train_y)
         journal.record_metrics(epoch, _metrics(score, couplings))
         for one in couplings.updater.blocks:
@@ -224,14 +220,14 @@ def _epochs(
 
 
 def _metrics(score: RbmScore, couplings: ChipCouplings) -> dict[str, float]:
-    counts = couplings.updater.counts
+    counts, totals = couplings.updater.counts, Totals.of(couplings.crossbars)
     return {
         "train_accuracy": score.accuracy,
         "reconstruction_error": score.reconstruction,
         "pulses": float(counts.pulses),
         "clipped_share": counts.clipped / max(counts.updates, 1),
-        "energy": sum(crossbar.totals.energy for crossbar in couplings.crossbars),
-        "bench_time": sum(crossbar.totals.elapsed for crossbar in couplings.crossbars),
+        "energy": totals.energy,
+        "bench_time": totals.elapsed,
     }
 
 
@@ -259,7 +255,7 @@ def _without_labels(
 
 def _record(journal: Journal, machine: Machine, couplings: ChipCouplings, images: Images) -> None:
     """The machine as it is at the end, and some reconstructions."""
-    with _during(couplings, "map", None):
+    with during(couplings.crossbars, "map"):
         maps = couplings.layer.maps()
         some = images.test_x[:_EXAMPLES]
         again = machine.visible_chances(machine.hidden_chances(_without_labels(machine, some)))
@@ -272,10 +268,3 @@ def _record(journal: Journal, machine: Machine, couplings: ChipCouplings, images
     journal.record_array("hidden_centre", machine.hidden_centre)
     journal.record_array("images", some)
     journal.record_array("reconstructions", again[:, : machine.pixels])
-
-
-def _during(couplings: ChipCouplings, purpose: str, epoch: int | None) -> ExitStack:
-    stack = ExitStack()
-    for crossbar in couplings.crossbars:
-        stack.enter_context(crossbar.during(purpose, epoch))
-    return stack

@@ -36,12 +36,12 @@ class RbmSection(Section):
     weights: Literal["pair", "reference"] = "pair"
     devices: Annotated[int, Field(ge=1, le=64)] = 1
     tile: TileSection | Literal["auto"] = "auto"
-    steps: Annotated[int, Field(ge=1, le=1000)] = 1
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
-    batch: Annotated[int, Field(ge=1, le=10_000)] = 10
-    gain: _Positive = 4.0
+    steps: Annotated[int, Field(ge=1, le=1000)] = RbmSettings.steps
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = RbmSettings.epochs
+    batch: Annotated[int, Field(ge=1, le=10_000)] = RbmSettings.batch
+    gain: _Positive = RbmSettings.gain
     label_lines: Annotated[int, Field(ge=1, le=1000)] = 4
-    digital_rate: Annotated[float, Field(ge=0, strict=False)] = 0.05
+    digital_rate: Annotated[float, Field(ge=0, strict=False)] = RbmSettings.digital_rate
     schedule: Literal["momentum", "per-sample"] = "momentum"
     rate: _Positive = 0.01
     memory: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.9

@@ -161,22 +161,14 @@ def swept_kinds(found: Study) -> Mapping[str, Kind]:
 
 
 def row_of(task: StudyTask, done: Done[Timed]) -> dict[str, Any]:
-    """One row of the results."""
-    outcome = None if done.answer is None else done.answer.outcome
+    """One row of the results; what a failed task has no answer to is left out."""
     return {
         "hash": task.hash,
         "method": task.trial.method,
         "die": task.trial.die,
         "seed": task.trial.seed,
         **task.values,
-        "test_accuracy": None if outcome is None else outcome.test_accuracy,
-        "train_accuracy": None if outcome is None else outcome.train_accuracy,
-        "pulses": None if outcome is None else outcome.pulses,
-        "reads": None if outcome is None else outcome.reads,
-        "energy_J": None if outcome is None else outcome.energy,
-        "bench_time_s": None if outcome is None else outcome.bench_time,
-        "failed_cells": None if outcome is None else outcome.failed_cells,
-        "chosen": None if outcome is None else outcome.chosen,
+        **({} if done.answer is None else done.answer.outcome.by_name()),
         "error": done.error,
         "wall_time_s": None if done.answer is None else done.answer.wall_time,
         "host": None if done.answer is None else done.answer.host,

@@ -5,6 +5,7 @@ from pathlib import Path
 from ..drivers.bench import BenchDescription, read_bench_file
 from ..errors import StoppedError
 from ..protocols.data import Split
+from ..protocols.recorded import Totals
 from ..protocols.training.baseline import FloatBaseline, float_baseline
 from ..protocols.training.loop import Trainer, TrainingResult
 from .clearance import clearance
@@ -86,7 +87,6 @@ def training_result(
     classes: tuple[str, ...],
 ) -> dict[str, object]:
     """What training came to, as JSON goes."""
-    totals = [crossbar.totals for crossbar in trainer.crossbars]
     return {
         "name": experiment.content.name,
         "data": experiment.content.data.source,
@@ -107,10 +107,7 @@ def training_result(
         "digital_only_test_accuracy": trained.digital_alone,
         "samples_per_second": trained.samples / max(trained.wall_time, 1e-9),
         "epochs": trained.epochs,
-        "pulses": sum(one.pulses for one in totals),
-        "reads": sum(one.reads for one in totals),
-        "energy_J": sum(one.energy for one in totals),
-        "bench_time_s": sum(one.elapsed for one in totals),
+        **Totals.of(trainer.crossbars).by_name(),
         "update_fidelity": fidelity_rows(
             trained.audits,
             experiment.content.training.encoding.kind,

@@ -11,6 +11,7 @@ from rich.console import Console
 from ..drivers.bench import read_bench_file
 from ..errors import ConfigurationError, DataError
 from ..protocols.data import BUILT_IN, DataSet, load_data
+from ..protocols.recorded import Totals
 from ..protocols.training.placement import record_tiles
 from ..protocols.training.scores import confusion
 from ..protocols.transfer import ForeignNetwork, TransferredNetwork, ideal_product, scores
@@ -66,7 +67,6 @@ def transfer(
             chip.find_gains(samples.features)
         predicted = chip.scores(samples.features).argmax(axis=1).astype(np.int64)
         now.recorder.record_array("confusion", confusion(samples.labels, predicted, len(samples.classes)))
-        totals = [one.totals for one in crossbars]
         now.result = {
             "bench": bench.content.name,
             "network": "-".join(str(size) for size in network.sizes),
@@ -80,10 +80,7 @@ def transfer(
             "failed_cells": report.failed,
             "gains": list(chip.gains),
             "gains_found_on_chip": found,
-            "pulses": sum(one.pulses for one in totals),
-            "reads": sum(one.reads for one in totals),
-            "energy_J": sum(one.energy for one in totals),
-            "bench_time_s": sum(one.elapsed for one in totals),
+            **Totals.of(crossbars).by_name(),
             "classes": list(samples.classes),
             "seed": seed,
             "run_dir": str(now.recorder.directory),

@@ -11,7 +11,7 @@ from ..errors import LinkLost
 from .base_link import BaseLink
 from .transcript import Transcript
 
-if sys.platform == "win32":  # pragma: no cover
+if sys.platform == "win32":
     _TerminalError = OSError
 else:
     import termios

@@ -182,7 +182,7 @@ class VisaLink(BaseLink):
         """Tell a peer that closed its end from one that is slow; both are timeouts to pyvisa-py."""
         if self._socket is None:
             return
-        if sys.platform == "win32":  # pragma: no cover - no MSG_DONTWAIT there
+        if sys.platform == "win32":  # no MSG_DONTWAIT there
             self._socket.setblocking(False)
         try:
             flags = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
@@ -193,7 +193,7 @@ class VisaLink(BaseLink):
         except OSError as error:
             raise self._lost(error) from error
         finally:
-            if sys.platform == "win32":  # pragma: no cover
+            if sys.platform == "win32":
                 self._socket.setblocking(True)
 
     def _device_clear(self) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..errors import ConfigurationError, StoppedError
-from .calibration import DEFAULT_PROBABILITY, calibrate
+from ..errors import ConfigurationError
+from .block_writing import calibrate_block, program_block
 from .journal import Monitor, States
-from .programming import program
 from .recorded import RecordedCrossbar
 from .settings import PulseSettings, ReadSettings
 from .training.block import Block, KnownTile
@@ -80,10 +79,7 @@ def _put(
     """Calibrate or take up one block and write its cells; returns how many could not be programmed."""
     crossbar, failed = block.crossbar, 0
     if known is None:
-        with crossbar.during("calibrate"):
-            found = calibrate(
-                crossbar, read, pulse, DEFAULT_PROBABILITY, rng, monitor, f"calibrate tile {crossbar.tile}"
-            )
+        found = calibrate_block(block, read, pulse, rng, monitor)
         step = found.levels.conductance_step * block.layout.unit
         block.resume(KnownTile(found, (step, step)))
     elif crossbar.tile in known:
@@ -94,14 +90,7 @@ def _put(
             "give the bench and network.tile of that training, or let the tiles be calibrated anew"
         )
     if write:
-        with crossbar.during("program"):
-            report = program(
-                crossbar, block.target(cells), block.calibration, read, pulse, monitor,
-                f"program tile {crossbar.tile}",
-            )  # fmt: skip
-        if report.stopped:
-            raise StoppedError("stopped while the network was written; the chip holds a part of it")
-        failed = len(report.failed)
+        failed = len(program_block(block, cells, read, pulse, monitor).failed)
     if known is None:
         with crossbar.during("calibrate"):
             block.calibrate(block.calibration, rng)

@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from ..drivers.contract import Crossbar, Floats
+from .activations import sigmoid, softmax
 from .data import Labels
 from .journal import Journal, Monitor
 from .recorded import RecordedCrossbar
@@ -334,14 +335,3 @@ def judge(machine: Machine, pixels: Floats, labels: Labels) -> RbmScore:
     visible = machine.visible(pixels, softmax(scores))
     again = machine.visible_chances(machine.hidden_chances(visible))[:, : machine.pixels]
     return RbmScore(float(np.mean((again - pixels) ** 2)), float(np.mean(scores.argmax(axis=1) == labels)))
-
-
-def sigmoid(values: Floats) -> Floats:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
-
-
-def softmax(values: Floats) -> Floats:
-    """Along the last axis."""
-    raised = np.exp(values - values.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))

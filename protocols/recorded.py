@@ -1,7 +1,7 @@
 """A crossbar whose every operation is recorded: a pulse before it is sent, and completed after."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from ..drivers.contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
@@ -17,6 +17,26 @@ class Totals:
     reads: int = 0
     energy: float = 0.0
     elapsed: float = 0.0
+
+    @classmethod
+    def of(cls, crossbars: Iterable["RecordedCrossbar"]) -> "Totals":
+        """The sum over crossbars."""
+        totals = [one.totals for one in crossbars]
+        return cls(
+            sum(one.pulses for one in totals),
+            sum(one.reads for one in totals),
+            sum(one.energy for one in totals),
+            sum(one.elapsed for one in totals),
+        )
+
+    def by_name(self) -> dict[str, float]:
+        """As results name them: pulses, reads, energy_J, bench_time_s."""
+        return {
+            "pulses": self.pulses,
+            "reads": self.reads,
+            "energy_J": self.energy,
+            "bench_time_s": self.elapsed,
+        }
 
 
 @dataclass
@@ -133,6 +153,15 @@ class RecordedCrossbar:
     def safe(self) -> SafeState:
         """All outputs off; see `Crossbar.safe`."""
         return self.crossbar.safe()
+
+
+@contextmanager
+def during(crossbars: Iterable[RecordedCrossbar], purpose: str, epoch: int | None = None) -> Iterator[None]:
+    """Record operations of all these crossbars within the context under this purpose and epoch."""
+    with ExitStack() as stack:
+        for crossbar in crossbars:
+            stack.enter_context(crossbar.during(purpose, epoch))
+        yield
 
 
 def _fail_pulse(journal: Journal, number: int, error: BaseException) -> None:

@@ -6,18 +6,16 @@ found on the chip as the slope of what is read against what W says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from ..drivers.contract import Floats
-from ..errors import StoppedError
-from .calibration import DEFAULT_PROBABILITY, calibrate
+from .activations import sigmoid
+from .block_writing import calibrate_block, program_block
 from .journal import Monitor, States
-from .programming import program
-from .recorded import RecordedCrossbar
+from .recorded import RecordedCrossbar, during
 from .settings import PulseSettings, ReadSettings
 from .training.block import KnownTile
 from .training.layer import CrossbarLayer
@@ -28,7 +26,7 @@ Activation = Literal["tanh", "sigmoid", "relu", "sign", "identity"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 _FUNCTIONS: Mapping[Activation, Callable[[Floats], Floats]] = {
     "tanh": np.tanh,
-    "sigmoid": lambda z: 0.5 * (1.0 + np.tanh(0.5 * z)),
+    "sigmoid": sigmoid,
     "relu": lambda z: np.maximum(z, 0.0),
     "sign": lambda z: np.where(z < 0.0, -1.0, 1.0),
     "identity": lambda z: z,
@@ -152,11 +150,7 @@ class TransferredNetwork:
             StoppedError: the monitor asked to stop.
         """
         for block in (block for layer in self.layers for block in layer.blocks):
-            with block.crossbar.during("calibrate"):
-                found = calibrate(
-                    block.crossbar, self._read, self._pulse, DEFAULT_PROBABILITY, rng, monitor,
-                    f"calibrate tile {block.crossbar.tile}",
-                )  # fmt: skip
+            found = calibrate_block(block, self._read, self._pulse, rng, monitor)
             # One weight is, nominally, the mean of G_P - G_AP as mapped cell by cell.
             step = found.levels.conductance_step
             block.resume(KnownTile(found, (step, step)))
@@ -173,16 +167,8 @@ class TransferredNetwork:
         for layer, weights in zip(self.layers, network.weights, strict=True):
             states = self._layout.cells_of(weights)
             for block in layer.blocks:
-                target = block.target(states)
-                with block.crossbar.during("program"):
-                    report = program(
-                        block.crossbar, target, block.calibration, self._read, self._pulse, monitor,
-                        f"program tile {block.crossbar.tile}",
-                    )  # fmt: skip
-                if report.stopped:
-                    raise StoppedError("stopped while the network was written; the chip holds a part of it")
-                failed += len(report.failed)
-                cells += int((target >= 0).sum())
+                failed += len(program_block(block, states, self._read, self._pulse, monitor).failed)
+                cells += int((block.target(states) >= 0).sum())
         return TransferReport(failed, cells, self._gains)
 
     def find_gains(self, features: Floats) -> tuple[float, ...]:
@@ -217,7 +203,5 @@ class TransferredNetwork:
 
     def _product(self, number: int, signal: Floats) -> Floats:
         layer = self.layers[number]
-        with ExitStack() as stack:
-            for block in layer.blocks:
-                stack.enter_context(block.crossbar.during("infer"))
+        with during((block.crossbar for block in layer.blocks), "infer"):
             return layer.forward(signal)
