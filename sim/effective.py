@@ -56,7 +56,10 @@ SPARE = 1.05
 
 KNOWN, SAVED, UPDATES, USELESS = 0, 1, 2, 3
 """Places of `Effective.counts`: 1 if the matrix is at hand, solves that it would have saved, or has saved,
-updates since it was made, 1 if reads with it miss `ERROR`."""
+updates since it was made, reads to solve before it is tried again after reads with it missed `ERROR`."""
+RETRY = 30
+"""Times as many reads are solved before a matrix that missed `ERROR` is tried again as making it costs: other
+states may suit it, as those of a written tile where all cells in AP did not."""
 
 
 class Effective(NamedTuple):

@@ -15,6 +15,7 @@ from .effective import (
     ERROR,
     KNOWN,
     MOST_UPDATES,
+    RETRY,
     SAVED,
     SPARE,
     UPDATES,
@@ -217,7 +218,10 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
     cost meanwhile, and dropped when updates cost more than the reads since have saved.
     """
     effective = array.forward_matrix if forward else array.transposed_matrix
-    if effective.matrix.shape[0] == 0 or effective.counts[USELESS] == 1:
+    if effective.matrix.shape[0] == 0:
+        return SOLVE
+    if effective.counts[USELESS] > 0:
+        effective.counts[USELESS] -= 1
         return SOLVE
     changed = 0
     if not (array.forward_ready if forward else array.transposed_ready):
@@ -302,7 +306,7 @@ def _make_matrix(array: CompiledArray, levels: Floats, forward: bool, exact: Flo
         _read_matrix(array, asked, forward, found)
         if residual == 0.0 and (failed > 0.0 or not _close(array, forward, exact, found)):
             effective.counts[KNOWN] = 0
-            effective.counts[USELESS] = 1
+            effective.counts[USELESS] = RETRY * levels.size
 
 
 @kernel
