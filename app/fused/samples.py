@@ -224,7 +224,7 @@ def update(network: Network, layer: Layer, number: int, which: int, strength: fl
     layer.number += 1
     layer.updates += 1
     layer.clipped += 1 if share > 1.0 else 0
-    layer.peaks += peak
+    layer.peaks += min(1.0, peak)
     layer.since_audit += 1
     for _ in range(layer.slots):
         fire(layer.row_chances, layer.key, layer.stream, layer.slot, layer.row_fires)

@@ -27,7 +27,8 @@ class EncodingSettings:
         kind: see `protocols.training.encoding`.
         probability: p0, switching probability of a cell at the peak of a pulse: of every selected cell of
             `coincidence`; of the others with gating, of the cell with the largest signals.
-        slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1.
+        slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1; a pulse of
+            the other encodings carries the whole update, so they have one.
         gating: share of the rows and of the columns that take part in an update, drawn anew for each, in
             (0, 1]; the probability asked of the others rises accordingly. "auto" takes the share that brings
             the peak to p0; `coincidence`, whose lines fire at random anyway, then leaves none out.
@@ -37,6 +38,11 @@ class EncodingSettings:
     probability: float = 0.5
     slots: int = 1
     gating: Gating | float = "auto"
+
+    @property
+    def chances(self) -> int:
+        """Slots that an update really has: `slots` for `coincidence`, which spreads it over them, else 1."""
+        return self.slots if self.kind == "coincidence" else 1
 
 
 @dataclass(frozen=True)
