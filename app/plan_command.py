@@ -17,7 +17,7 @@ from ..protocols.training.layer import CrossbarLayer
 from ..protocols.training.placement import Place, layer_sizes, place_layers
 from ..protocols.training.rehearsal import Operation, rehearse
 from ..protocols.training.settings import TrainingSettings
-from .experiment_file import operation_settings, read_experiment_file
+from .experiment_file import check_bench, operation_settings, read_experiment_file
 from .format import count, duration
 
 SAMPLES = 16
@@ -74,7 +74,8 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
     split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
-    crossbars = planned_crossbars(bench)
+    crossbars = planned_crossbars(bench, seed)
+    check_bench(crossbars, settings, read, pulse)
     samples = split.train_x[:SAMPLES]
     features = np.concatenate([samples, np.ones((len(samples), 1))], axis=1)
     shapes = [one.capabilities.shape for one in crossbars]
@@ -111,7 +112,6 @@ def _rehearsed(
     seed: int,
 ) -> list[Costs]:
     """Mean costs of every operation of every layer."""
-    pulse.check(crossbars[0].capabilities)
     tiles = [RecordedCrossbar(one, number) for number, one in enumerate(crossbars)]
     layers = [CrossbarLayer(tiles, places, read, settings.layout) for places in placed]
     spent: list[dict[Operation, list[Spent]]] = [
@@ -175,7 +175,7 @@ def _against_size(
     table: list[dict[str, object]] = []
     rng = np.random.default_rng([seed, 12])
     for size in SIZES:
-        crossbar = planned_square(bench, size)
+        crossbar = planned_square(bench, size, seed)
         if crossbar is None:
             return []
         outputs = settings.layout.outputs_within(size)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..drivers.bench import BenchFile
 from ..drivers.contract import Floats
@@ -15,7 +15,13 @@ from ..protocols.data import Labels, load_data, split_indices
 from ..protocols.rbm import RbmSettings
 from ..protocols.training.placement import TileLimit
 from ..protocols.training.settings import EncodingSettings, TrainingSettings
-from .experiment_file import EncodingSection, TileSection, data_source, tile_limit
+from .experiment_file import (
+    EncodingSection,
+    TileSection,
+    data_source,
+    refuse_without_effect,
+    tile_limit,
+)
 
 _Positive = Annotated[float, Field(gt=0, strict=False)]
 
@@ -49,6 +55,11 @@ class RbmSection(Section):
     threshold: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.3
     encoding: EncodingSection = EncodingSection(gating="auto")
     audit_every: Annotated[int, Field(ge=0)] = 50
+
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> "RbmSection":
+        refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum")
+        return self
 
 
 class RbmFile(Section):

@@ -115,16 +115,14 @@ class BlockEncoder:
 
     Args:
         block: calibrated for the encoding.
-        settings: of the encoding.
+        settings: of the encoding, which the bench can do, see `check_encoding`.
         pulse: width, highest amplitude and bias of unselected lines.
 
     Raises:
-        ConfigurationError: the bench cannot do what the encoding needs.
         ProtocolError: p0 needs an amplitude outside the range that was searched.
     """
 
     def __init__(self, block: Block, settings: EncodingSettings, pulse: PulseSettings) -> None:
-        check_encoding(settings, block.crossbar.capabilities)
         self._block, self._settings, self._pulse = block, settings, pulse
         self.calibrated = {
             polarity: block.calibration.amplitude(polarity, settings.probability, pulse)

@@ -45,6 +45,7 @@ def record_epoch(
         "train_accuracy": epoch.train.accuracy,
         "train_log_likelihood": epoch.train.log_likelihood,
         "violators": epoch.violators / max(epoch.samples, 1),
+        "updates": float(updates),
         "pulses": float(sum(one.pulses for one in counts)),
         "clipped_share": sum(one.clipped for one in counts) / max(updates, 1),
         "peak_probability": sum(one.peaks for one in counts) / max(updates, 1),

@@ -5,19 +5,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...drivers.contract import Crossbar, Floats
-from ...errors import ConfigurationError
 from ..data import Split, hold_back
 from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
 from ..settings import PulseSettings, ReadSettings
 from .controller_draws import layer_draws
 from .digital import fresh_digital
+from .encoding import check_encoding
 from .epoch_record import Epoch, record_epoch
 from .feedback import Feedback
 from .layer import CrossbarLayer
@@ -130,7 +130,7 @@ class Trainer:
         compile_loop: offers a loop that is as good as this one and faster, or none; None never asks.
 
     Raises:
-        ConfigurationError: layers do not fit the crossbars.
+        ConfigurationError: layers do not fit the crossbars, or the bench cannot do what the encoding needs.
     """
 
     def __init__(
@@ -145,11 +145,6 @@ class Trainer:
         monitor: Monitor,
         compile_loop: Callable[[LoopParts], SampleLoop | None] | None = None,
     ) -> None:
-        if settings.output == "code" and not settings.hidden:
-            raise ConfigurationError(
-                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
-                "is empty; write trained or give hidden units"
-            )
         split, self._validation = hold_back(split, settings.validation_fraction, seed)
         self._split, self._settings, self.seed = split, settings, seed
         self._read, self._pulse = read, pulse
@@ -159,6 +154,8 @@ class Trainer:
         shapes = [crossbar.capabilities.shape for crossbar in crossbars]
         placed = place_layers(shapes, sizes, settings.layout, settings.tile)
         self.crossbars = record_tiles(crossbars, tiles_used(placed), journal)
+        for crossbar in self.crossbars:
+            check_encoding(settings.encoding, crossbar.capabilities)
         layers = [CrossbarLayer(self.crossbars, places, read, settings.layout) for places in placed]
         self.network = CrossbarNetwork(
             layers,
@@ -310,7 +307,8 @@ class Trainer:
             self._best = value, epoch
             if settings.pocket:
                 with self._during("pocket", epoch):
-                    self._pocket = take(self.network, value, epoch)
+                    part: Literal["training", "validation"] = "training" if held is None else "validation"
+                    self._pocket = take(self.network, value, epoch, part)
         for updater in self._updaters:
             updater.close_epoch()
         if self._journal is not None:

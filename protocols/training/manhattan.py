@@ -112,7 +112,11 @@ def tune_manhattan(
     """
     validation = within_training(split, _VALIDATION, seed)
     shorter = replace(
-        settings, epochs=max(1, settings.epochs // _SHORTER), audit_every=0, digital_alone=False
+        settings,
+        epochs=max(1, settings.epochs // _SHORTER),
+        audit_every=0,
+        balance=False,
+        digital_alone=False,
     )
     best, best_score = CANDIDATES[0], -1.0
     for number, candidate in enumerate(CANDIDATES):

@@ -6,7 +6,7 @@ from ..calibration import Calibration
 from ..journal import FinishingMonitor, Monitor, States
 from ..programming import program
 from ..settings import PulseSettings, ReadSettings
-from .block import Block
+from .block import Block, without_stuck
 
 _FEW = 3
 """Classes up to which one class is set against the rest, and its complement, by turns."""
@@ -34,10 +34,8 @@ def write_cells(
     monitor: Monitor,
 ) -> int:  # fmt: skip
     """Program a block with its part of a layer's cells (inputs, cell columns); returns cells that failed."""
-    target = block.target(cells)
-    target[found.levels.stuck >= 0] = -1
     report = program(
-        block.crossbar, target, found, read, pulse, FinishingMonitor(monitor),
-        f"code on tile {block.crossbar.tile}",
+        block.crossbar, without_stuck(block.target(cells), found.levels), found, read, pulse,
+        FinishingMonitor(monitor), f"code on tile {block.crossbar.tile}",
     )  # fmt: skip
     return len(report.failed)

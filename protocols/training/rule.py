@@ -12,10 +12,7 @@ import numpy as np
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
-from .settings import TrainingSettings
-
-_LONGEST = 0.25
-"""Largest period, as a share of the window T / (1 - memory), that is chosen automatically."""
+from .settings import TrainingSettings, longest_period
 
 
 @dataclass(frozen=True)
@@ -179,8 +176,8 @@ class RankOneMomentum:
         """Take another period if it is free; window and mean update stay, so memory and rate follow it."""
         if not self._auto or not peak > 0.0:
             return
-        longest = max(1, int(self._window * _LONGEST))
-        self.period = min(max(1, round(self.period * wanted / peak)), longest)
+        wanted_period = max(1, round(self.period * wanted / peak))
+        self.period = min(wanted_period, longest_period(self._window))
         self.memory = 1.0 - self.period / self._window
 
 

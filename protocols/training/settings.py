@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...errors import ConfigurationError
 from .placement import TileLimit
 from .weights import WeightKind, WeightLayout
 
@@ -81,7 +82,8 @@ class TrainingSettings:
         period: T, violators between two updates of momentum; "auto" starts from 1 and takes, after each of
         the
             first epochs, the one that brings the peak probability of a pulse near p0, with memory and rate
-            changed so that window and mean update stay.
+            changed so that window and mean update stay. The longest is a quarter of the window, so "auto"
+            takes a memory of 0.875 or more.
         rank: r, leading directions followed by momentum.
         threshold: entries of row and column signals below this share of the largest are dropped.
         hidden_gain: g1, slope of the hidden activation.
@@ -98,12 +100,15 @@ class TrainingSettings:
         validation_fraction: share of the training part held back to choose the pocketed state and to stop by.
         patience: epochs without a better state after which training ends; 0 for never.
         balance: correct the amplitudes of the two polarities by what audits found, see
-            `protocols.training.balance`.
+            `protocols.training.balance`; takes `audit_every` > 0.
         encoding: how wanted probabilities become pulses.
         pocket: keep the best state on the training part and restore it at the end.
         audit_every: updates between two that are checked by maps before and after; 0 for none.
         feedback: measure reference cells again now and then and correct the select voltage; None: never.
         digital_alone: also train the digital parts alone, on the chip as it came, and report what they reach.
+
+    Raises:
+        ConfigurationError: settings contradict each other.
     """
 
     hidden: tuple[int, ...]
@@ -136,6 +141,36 @@ class TrainingSettings:
     feedback: FeedbackSettings | None = None
     digital_alone: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ConfigurationError: names the keys of the experiment file and what to write instead.
+        """
+        if self.output == "code" and not self.hidden:
+            raise ConfigurationError(
+                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
+                "is empty; write trained or give hidden units"
+            )
+        if self.balance and not self.audit_every:
+            raise ConfigurationError(
+                "training.balance is true and training.audit_every is 0: amplitudes are balanced by what "
+                "audits find, so without audits nothing would be; write audit_every: 20, or balance: false"
+            )
+        if self.period == "auto" and longest_period(1.0 / (1.0 - self.memory)) < 2:
+            raise ConfigurationError(
+                f"training.period is auto and training.memory {self.memory:g}: a period grows to a quarter "
+                f"of the {1.0 / (1.0 - self.memory):.3g} violators that momentum remembers, here to no more "
+                "than 1; write a memory of 0.875 or more, or the period as a number"
+            )
+        digital = self.digital_biases and self.digital_rate > 0.0
+        if self.digital_alone and not digital and not (self.hidden and self.normalisers):
+            raise ConfigurationError(
+                "training.digital_alone is true and nothing is learned in the controller; switch on "
+                "training.digital_biases (with a digital_rate > 0) or, with hidden units, "
+                "training.normalisers; or write digital_alone: false"
+            )
+
     def rate_share(self, epoch: int) -> float:
         """Share of the rates that is left in an epoch."""
         done = epoch / self.epochs
@@ -154,3 +189,8 @@ class TrainingSettings:
     def layout(self) -> WeightLayout:
         """How weights are made of cells."""
         return WeightLayout(self.weights, self.devices)
+
+
+def longest_period(window: float) -> int:
+    """Longest automatic period of momentum that remembers `window` violators."""
+    return max(1, int(0.25 * window))

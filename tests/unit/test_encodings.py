@@ -18,7 +18,7 @@ from mtjloop.protocols.training.amplitude_levels import LineShares, duration_pul
 from mtjloop.protocols.training.audit import Audit
 from mtjloop.protocols.training.balance import Balance
 from mtjloop.protocols.training.controller_draws import layer_draws
-from mtjloop.protocols.training.encoding import BlockEncoder, needs_of, planned, slot_fires
+from mtjloop.protocols.training.encoding import BlockEncoder, check_encoding, needs_of, planned, slot_fires
 from mtjloop.protocols.training.gating import gated
 from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.rule import Factor
@@ -204,11 +204,15 @@ def test_gating_keeps_the_mean_and_raises_the_peak() -> None:
     assert (same.rows == gated(factor, settings, layer_draws(0, 2), 7).rows).all()
 
 
-def test_a_bench_of_few_levels_is_told_to_use_coincidence(ideal: Ideal) -> None:
-    crossbar = ideal(7, 12, distinct_levels=4)
-    (block,) = prepared(crossbar, EncodingSettings()).blocks
+def test_a_bench_is_told_which_encodings_it_can(ideal: Ideal) -> None:
+    few = ideal(7, 12, distinct_levels=4, gates=True).capabilities
+    check_encoding(EncodingSettings(), few)
     with pytest.raises(ConfigurationError, match="drives 4 besides 0 V at once; write coincidence"):
-        BlockEncoder(block, EncodingSettings("log-amplitude"), PULSE)
+        check_encoding(EncodingSettings("log-amplitude"), few)
+    passive = ideal(7, 12).capabilities
+    check_encoding(EncodingSettings("log-amplitude"), passive)
+    with pytest.raises(ConfigurationError, match="passive and has no gates; write coincidence"):
+        check_encoding(EncodingSettings("duration-amplitude"), passive)
 
 
 def test_balance_brings_both_polarities_in_line() -> None:

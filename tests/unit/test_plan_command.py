@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from mtjloop.app import dry_run_command, train_command
 from mtjloop.app.main import app
 from mtjloop.app.plan_command import plan
 from mtjloop.drivers.bench import read_bench_file
@@ -76,6 +77,32 @@ def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
     bench.write_text(text.replace("  unselected: half", "  unselected: third", 1), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="third, which needs 4 levels"):
         planned(bench)
+
+
+def test_an_encoding_that_the_bench_cannot_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By plan, by training and by its dry run alike, before anything takes its time."""
+    text = (WINE / "experiment.yaml").read_text(encoding="utf-8")
+    experiment = tmp_path / "experiment.yaml"
+
+    def baseline(*arguments: object) -> None:
+        pytest.fail(f"the float network was trained first: {arguments}")
+
+    monkeypatch.setattr(train_command, "baseline_of", baseline)
+    monkeypatch.setattr(dry_run_command, "baseline_of", baseline)
+    for kind, bench, words in (
+        ("log-amplitude", LAB, r"drives \d besides 0 V at once; write coincidence"),
+        ("duration-amplitude", WINE / "bench.yaml", "passive and has no gates; write coincidence"),
+    ):
+        experiment.write_text(text.replace("kind: coincidence", f"kind: {kind}"), encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=words):
+            plan(bench, experiment, 0)
+        with pytest.raises(ConfigurationError, match=words):
+            dry_run_command.dry_run(bench, experiment, None, 0)
+    with pytest.raises(ConfigurationError, match="passive and has no gates"):
+        train_command.train(WINE / "bench.yaml", experiment, 0, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_command_prints_tables_or_one_json_object() -> None:

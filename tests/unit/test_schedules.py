@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtjloop.app.dry_run_command import KeptJournal
 from mtjloop.errors import ConfigurationError
 from mtjloop.protocols.data import Split, hold_back, load_data, split_data
 from mtjloop.protocols.journal import SilentMonitor
@@ -15,6 +16,7 @@ from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.output_code import output_code
 from mtjloop.protocols.training.rule import MiniBatch, RankOneMomentum
 from mtjloop.protocols.training.settings import EncodingSettings, TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
 
 Ideal = Callable[..., Any]
 READ = ReadSettings(0.1)
@@ -76,7 +78,36 @@ def test_stuck_cells_are_learned_around(ideal: Ideal, iris: Split) -> None:
     for layer, crossbar in zip(trainer.network.layers, crossbars, strict=True):
         (block,) = layer.blocks
         assert int((block.calibration.levels.stuck >= 0).sum()) == len(crossbar.stuck)
-        assert not block.working.all()
+
+
+def test_stuck_cells_of_reference_columns_are_reported(ideal: Ideal, iris: Split) -> None:
+    """Two reference cells that hold the wrong state, one that holds the right one: two are told."""
+    layout, journal = WeightLayout("reference"), KeptJournal()
+    columns = layout.columns(6)
+    right = layout.reference_states(5)
+    stuck = {
+        (0, columns - 2): 1 - int(right[0, 0]),
+        (1, columns - 1): 1 - int(right[1, 1]),
+        (2, columns - 1): int(right[2, 1]),
+    }
+    crossbars = [ideal(8, 16, stuck=stuck), ideal(8, 16, seed=1)]
+    settings = replace(SETTINGS, epochs=1, weights="reference")
+    Trainer(crossbars, iris, READ, PULSE, settings, 0, journal, SilentMonitor()).run()
+    assert [text for _, text in journal.messages if "reference columns" in text] == [
+        "tile 0: 2 cells of the reference columns did not follow"
+    ]
+
+
+@pytest.mark.parametrize(("fraction", "part"), [(0.0, "training"), (0.25, "validation")])
+def test_the_pocket_says_on_which_part_it_chose(
+    ideal: Ideal, iris: Split, fraction: float, part: str
+) -> None:
+    journal = KeptJournal()
+    crossbars = [ideal(8, 16), ideal(8, 16, seed=1)]
+    settings = replace(SETTINGS, epochs=2, validation_fraction=fraction)
+    Trainer(crossbars, iris, READ, PULSE, settings, 0, journal, SilentMonitor()).run()
+    told = [text for _, text in journal.messages if text.startswith("restored")]
+    assert len(told) == 1 and f"the best state on the {part} part" in told[0]
 
 
 def test_without_digital_biases_none_are_learned(train: Any) -> None:
