@@ -21,8 +21,8 @@ from .amplitude_levels import LineShares, duration_pulse, log_pulse, log_shares,
 from .block import Block
 from .coincidence import Phase, fired, firing, phases
 from .controller_draws import Draws
-from .gating import gated, largest_of
-from .rule import Factor
+from .gating import gated
+from .rule import Factor, largest_of
 from .settings import EncodingSettings
 
 _LOW_SHARE = 0.2

@@ -244,13 +244,20 @@ def dot(a: Floats, b: Floats) -> float:
 
 
 @kernel
+def largest_of(values: Floats) -> float:
+    """Largest magnitude, 0 for none."""
+    most = 0.0
+    for value in values:
+        most = max(most, abs(value))
+    return most
+
+
+@kernel
 def drop(values: Floats, threshold: float) -> None:
     """Set the entries below `threshold` times the largest magnitude to 0."""
     if threshold <= 0.0:
         return
-    largest = 0.0
-    for value in values:
-        largest = max(largest, abs(value))
+    largest = largest_of(values)
     for k in range(values.size):
         if not abs(values[k]) > threshold * largest:
             values[k] = 0.0

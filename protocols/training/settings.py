@@ -41,6 +41,13 @@ class EncodingSettings:
     gating: Gating | float = "auto"
 
     @property
+    def gated_share(self) -> float:
+        """Share of the lines that takes part, for `gate_lines`: 0 for no gating, negative for automatic."""
+        if self.gating == "none" or (self.gating == "auto" and self.kind == "coincidence"):
+            return 0.0
+        return -1.0 if isinstance(self.gating, str) else self.gating
+
+    @property
     def chances(self) -> int:
         """Slots that an update really has: `slots` for `coincidence`, which spreads it over them, else 1."""
         return self.slots if self.kind == "coincidence" else 1
