@@ -13,11 +13,21 @@ from ..drivers.contract import Crossbar
 from ..drivers.quantities import Fraction
 from ..drivers.yaml_file import Section, parse_yaml, read_text
 from ..errors import ConfigurationError
-from ..protocols.data import BUILT_IN, Split, load_data, split_data
+from ..protocols.data import BUILT_IN, Scaling, Split, load_data, split_data
 from ..protocols.settings import PulseSettings, ReadSettings
 from ..protocols.training.encoding import check_encoding
 from ..protocols.training.placement import TileLimit
-from ..protocols.training.settings import EncodingSettings, FeedbackSettings, TrainingSettings
+from ..protocols.training.settings import (
+    EncodingKind,
+    EncodingSettings,
+    FeedbackSettings,
+    Gating,
+    OutputLayer,
+    RateSchedule,
+    Schedule,
+    TrainingSettings,
+)
+from ..protocols.training.weights import WeightKind
 
 _NotNegative = Annotated[float, Field(ge=0, strict=False)]
 _Positive = Annotated[float, Field(gt=0, strict=False)]
@@ -58,7 +68,7 @@ class DataSection(Section):
     source: Annotated[str, Field(min_length=1)]
     label: str | None = None
     test_fraction: Annotated[Fraction, Field(gt=0, lt=1)] = 0.3
-    scaling: Literal["per-feature", "global"] = "per-feature"
+    scaling: Scaling = "per-feature"
 
 
 class TileSection(Section):
@@ -72,17 +82,17 @@ class NetworkSection(Section):
     """Shape of the network; inputs and outputs follow from the data."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
-    weights: Literal["pair", "reference"] = "pair"
-    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    weights: WeightKind = TrainingSettings.weights
+    devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
     tile: TileSection | Literal["auto"] = "auto"
 
 
 class EncodingSection(Section):
     """How wanted probabilities become pulses."""
 
-    kind: Literal["coincidence", "log-amplitude", "duration-amplitude"] = EncodingSettings.kind
+    kind: EncodingKind = EncodingSettings.kind
     probability: Annotated[Fraction, Field(gt=0, lt=1)] = EncodingSettings.probability
-    gating: Literal["none", "auto"] | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
+    gating: Gating | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
     slots: Annotated[int, Field(ge=1, le=1000)] = EncodingSettings.slots
 
     @model_validator(mode="after")
@@ -103,7 +113,7 @@ class FeedbackSection(Section):
 class TrainingSection(Section):
     """How to train; the words are those of docs/training.md."""
 
-    schedule: Literal["momentum", "per-sample", "mini-batch"] = TrainingSettings.schedule
+    schedule: Schedule = TrainingSettings.schedule
     epochs: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.epochs
     rate: _Positive = TrainingSettings.rate
     margin: _NotNegative = TrainingSettings.margin
@@ -114,10 +124,10 @@ class TrainingSection(Section):
     hidden_gain: _Positive = TrainingSettings.hidden_gain
     output_gain: _Positive = TrainingSettings.output_gain
     digital_rate: _NotNegative = TrainingSettings.digital_rate
-    rate_schedule: Literal["annealing", "constant", "cosine"] = TrainingSettings.rate_schedule
+    rate_schedule: RateSchedule = TrainingSettings.rate_schedule
     annealing: _NotNegative = TrainingSettings.annealing
     batch: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.batch
-    output: Literal["trained", "code"] = TrainingSettings.output
+    output: OutputLayer = TrainingSettings.output
     normalisers: bool = TrainingSettings.normalisers
     digital_biases: bool = TrainingSettings.digital_biases
     validation_fraction: Annotated[Fraction, Field(ge=0, lt=1)] = TrainingSettings.validation_fraction

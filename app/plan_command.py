@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.planned import PlannedCrossbar, Spent, planned_crossbars, planned_square
-from ..protocols.data import hold_back
+from ..protocols.data import split_validation
 from ..protocols.recorded import RecordedCrossbar
 from ..protocols.settings import PulseSettings, ReadSettings
 from ..protocols.training.layer import CrossbarLayer
@@ -74,7 +74,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
     experiment = read_experiment_file(experiment_path)
     split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
-    kept, held = hold_back(split, settings.validation_fraction, seed)
+    kept, held = split_validation(split, settings.validation_fraction, seed)
     sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
     crossbars = planned_crossbars(bench, seed)
     check_bench(crossbars, settings, read, pulse)

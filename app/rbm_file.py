@@ -15,6 +15,7 @@ from ..protocols.data import Labels, load_data, split_indices
 from ..protocols.rbm import RbmSettings
 from ..protocols.training.placement import TileLimit
 from ..protocols.training.settings import EncodingSettings, TrainingSettings
+from ..protocols.training.weights import WeightKind
 from .experiment_file import (
     EncodingSection,
     TileSection,
@@ -38,8 +39,8 @@ class RbmSection(Section):
     """The machine and its training; the words are those of docs/rbm.md."""
 
     hidden: Annotated[int, Field(ge=1, le=4096)]
-    weights: Literal["pair", "reference"] = "pair"
-    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    weights: WeightKind = TrainingSettings.weights
+    devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
     tile: TileSection | Literal["auto"] = "auto"
     steps: Annotated[int, Field(ge=1, le=1000)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30

@@ -79,7 +79,7 @@ class Part:
     labels: Labels
 
 
-def hold_back(split: Split, fraction: float, seed: int) -> tuple[Split, Part | None]:
+def split_validation(split: Split, fraction: float, seed: int) -> tuple[Split, Part | None]:
     """Take a validation part, stratified by class, out of the training part; the scaling stays.
 
     Args:
@@ -118,7 +118,7 @@ def within_training(split: Split, fraction: float, seed: int) -> Split:
     Raises:
         DataError: too few samples of a class for that.
     """
-    kept, part = hold_back(split, fraction, seed)
+    kept, part = split_validation(split, fraction, seed)
     if part is None:
         raise DataError(f"a validation part of {fraction:g} of the training part; (0, 1) is accepted")
     return replace(kept, test_x=part.features, test_y=part.labels)

@@ -91,11 +91,6 @@ class Block:
         return self._forward_step, self._backward_step
 
     @property
-    def working(self) -> Flags:
-        """Cells of the block that are not stuck, (inputs, cell columns)."""
-        return self.cells(self.calibration.levels.stuck) < 0
-
-    @property
     def gated(self) -> bool:
         """Whether each row has a gate."""
         return self.crossbar.capabilities.gate_lines

@@ -74,7 +74,14 @@ class Plan:
 
 
 def planned(factor: Factor, settings: EncodingSettings, draws: Draws, update: int) -> Plan | None:
-    """What an update will be; None if it asks for nothing."""
+    """What an update will be; None if it asks for nothing.
+
+    Args:
+        factor: wanted on a layer.
+        settings: of the encoding.
+        draws: of the layer, for gating.
+        update: number since training began.
+    """
     if not peak_of(factor) > 0.0:
         return None
     some = gated(factor, settings, draws, update)

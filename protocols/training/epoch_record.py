@@ -36,7 +36,15 @@ def record_epoch(
     rules: Sequence[Rule],
     crossbars: Sequence[RecordedCrossbar],
 ) -> None:
-    """Write metrics and audits of an epoch."""
+    """Write metrics and audits of an epoch.
+
+    Args:
+        journal: where to.
+        epoch: how it went.
+        updaters: of the trained layers, with their counts of the epoch.
+        rules: of the same layers.
+        crossbars: with their totals so far.
+    """
     counts = [updater.counts for updater in updaters]
     tallies = [updater.audited() for updater in updaters]
     updates = sum(one.updates for one in counts)

@@ -70,7 +70,16 @@ def restore(
     journal: Journal | None,
     monitor: Monitor,
 ) -> int:
-    """Bring chip and controller back to a pocketed state; returns cells that would not follow."""
+    """Bring chip and controller back to a pocketed state; returns cells that would not follow.
+
+    Args:
+        network: on its chip.
+        pocketed: state to come back to.
+        read: how to verify.
+        pulse: how to program.
+        journal: where to tell; None tells nobody.
+        monitor: shows progress.
+    """
     failed = 0
     network.digital = pocketed.network.digital
     for layer, states in zip(network.layers, pocketed.network.states, strict=True):

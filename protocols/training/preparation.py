@@ -69,6 +69,13 @@ def write_random(
 ) -> None:
     """Leave each cell P or AP at random: training starts from random weights, not from all alike.
 
+    Args:
+        block: on the tile, all of whose cells are written.
+        found: of the tile.
+        pulse: width and bias of unselected lines.
+        rng: draws the states.
+        monitor: may ask to stop.
+
     Raises:
         StoppedError: the monitor asked to stop.
     """
@@ -95,6 +102,13 @@ def write_references(
 
     Stuck cells, which no pulse moves, are left out of that and count as failed where they hold the wrong
     state: a shared reference column then says something wrong of every output.
+
+    Args:
+        block: whose reference columns are written.
+        found: of its tile.
+        read: how to verify.
+        pulse: how to program.
+        monitor: shows progress.
     """
     if not block.layout.references:
         return 0

@@ -5,6 +5,7 @@ sign(rows_i columns_j). Reconstructed for two-state cells; see docs/training.md.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,9 +44,13 @@ class Rule(Protocol):
         """Take input signals (inputs,) and errors (outputs,) of one sample; return the updates due."""
         ...
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Change the period so that the peak probability of a pulse, so far `peak`, comes near `wanted`."""
         ...
+
+
+RuleMaker = Callable[[int, int, TrainingSettings, np.random.Generator], Rule]
+"""Makes the rule of a layer from its inputs and outputs; draws what it starts from."""
 
 
 class PerSample:
@@ -66,7 +71,7 @@ class PerSample:
         drop(columns, self.threshold)
         return [Factor(rows, columns, rate)]
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Every sample is pulsed at once, whatever it asks for."""
 
 
@@ -104,7 +109,7 @@ class MiniBatch:
         self._gradient[:] = 0.0
         return factors
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """The size of a batch is what was asked for."""
 
 
@@ -172,7 +177,7 @@ class RankOneMomentum:
             Factor(rows[k], columns[k], rate * size) for k, size in enumerate(sizes.tolist()) if size > 0.0
         ]
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Take another period if it is free; window and mean update stay, so memory and rate follow it."""
         if not self._auto or not peak > 0.0:
             return

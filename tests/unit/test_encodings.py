@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 
 from mtjloop.errors import ConfigurationError
-from mtjloop.protocols.calibration import calibrate
-from mtjloop.protocols.journal import SilentMonitor
-from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.selection import SCHEMES, Scheme, row_pulse, select_pulse
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.switching_curve import WidthCurve
@@ -24,7 +21,8 @@ from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.rule import Factor
 from mtjloop.protocols.training.settings import EncodingSettings
 from mtjloop.protocols.training.update import Updater
-from mtjloop.protocols.training.weights import WeightLayout
+
+from ..layers import calibrated_layer
 
 Ideal = Callable[..., Any]
 READ = ReadSettings(0.1)
@@ -40,13 +38,9 @@ KINDS = [
 
 
 def prepared(crossbar: Any, settings: EncodingSettings, pulse: PulseSettings = PULSE) -> CrossbarLayer:
-    layer = CrossbarLayer.on_tile(RecordedCrossbar(crossbar, 0), 6, 5, READ, WeightLayout())
-    rng = np.random.default_rng(0)
-    found = calibrate(
-        crossbar, READ, pulse, settings.probability, rng, SilentMonitor(), needs=needs_of(settings)
+    return calibrated_layer(
+        crossbar, 6, 5, READ, pulse, probability=settings.probability, needs=needs_of(settings)
     )
-    layer.blocks[0].calibrate(found, rng)
-    return layer
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=lambda one: f"{one.kind}-{one.slots}-{one.gating}")

@@ -9,7 +9,7 @@ import pytest
 
 from mtjloop.app.dry_run_command import KeptJournal
 from mtjloop.errors import ConfigurationError
-from mtjloop.protocols.data import Split, hold_back, load_data, split_data
+from mtjloop.protocols.data import Split, load_data, split_data, split_validation
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
@@ -140,7 +140,7 @@ def test_training_stops_when_nothing_gets_better(train: Any, iris: Split) -> Non
     _, result = train(settings)
     assert result.epochs < 400
     assert not result.interrupted
-    kept, held = hold_back(iris, 0.25, 0)
+    kept, held = split_validation(iris, 0.25, 0)
     assert held is not None
     assert len(kept.train_y) + len(held.labels) == len(iris.train_y)
     assert result.samples == result.epochs * len(kept.train_y)
@@ -181,16 +181,16 @@ def test_an_automatic_period_keeps_window_and_mean_update() -> None:
 
     asked(400)
     before_count, before = asked(600)
-    rule.suit(before / before_count, 4.1 * before / before_count)
+    rule.adapt_period(before / before_count, 4.1 * before / before_count)
     assert rule.period == 4
     asked(400)
     after_count, after = asked(600)
     assert (before_count, after_count) == (600, 150)
     assert after == pytest.approx(before, rel=0.1)
-    rule.suit(1e-9, 1.0)
+    rule.adapt_period(1e-9, 1.0)
     assert rule.period == 12  # a quarter of the window of 50
     fixed = RankOneMomentum(9, 7, replace(settings, period=3), rng)
-    fixed.suit(1e-9, 1.0)
+    fixed.adapt_period(1e-9, 1.0)
     assert fixed.period == 3
 
 
