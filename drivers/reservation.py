@@ -10,16 +10,18 @@ from pathlib import Path
 
 from ..errors import LinkError
 
-if sys.platform == "win32":  # pragma: no cover
+if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file for this process alone, until it is closed; `OSError` if another one has it."""
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file for this process alone, until it is closed; `OSError` if another one has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -40,7 +42,7 @@ def reserve(resources: Iterable[str]) -> ExitStack:
             try:
                 file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
                 stack.callback(os.close, file)
-                _lock(file)
+                lock(file)
             except OSError as error:
                 raise LinkError(
                     f"{resource} is in use by another mtjloop process on this computer (lock {path}: "
