@@ -114,12 +114,13 @@ def chances(trials: TrialEvidence) -> str:
         figure, axes = single_figure(2.9)
         lowest = 1e-4
         even = np.geomspace(lowest, 1.0, 100)
-        axes.plot(even, even, color=INK, linewidth=1.0, linestyle="--", label="steady devices")
+        axes.plot(even, even, color="#9AA3AD", linewidth=1.0, linestyle="--", label="steady devices")
         axes.axvline(SIGNIFICANT, color="#9AA3AD", linewidth=1.0)
         for name, label, colour in (
             ("overdispersion_p", "scatter of blocks", BLUE), ("drift_p", "drift", VERMILION),
+            ("change_p", "both in one", INK),
         ):  # fmt: skip
-            found = np.sort([row[name] for row in trials.rows if row[name] is not None])
+            found = np.sort([row[name] for row in trials.rows if row.get(name) is not None])
             if found.size:
                 places = np.concatenate([[lowest], np.maximum(found, lowest), [1.0]])
                 shares = np.concatenate([[0.0], np.arange(1, found.size + 1) / found.size, [1.0]])
@@ -131,7 +132,7 @@ def chances(trials: TrialEvidence) -> str:
         axes.set_yticks([0.0, 0.01, 0.1, 1.0], ["0", "1 %", "10 %", "100 %"])
         axes.set_xlabel("chance p of steady trials")
         axes.set_ylabel("devices below p")
-        legend_above(figure, axes, 3)
+        legend_above(figure, axes, 4)
         return image_uri(figure)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...protocols.switching.checks import SIGNIFICANT
 from ..format import count, percent, quantity
 from . import markup, trial_figures
 from .evidence import Evidence
@@ -97,7 +98,8 @@ def fitted_parameters(evidence: Evidence) -> str:
     unit = quantity(fit["time_unit"], "s", 4, micro=MICRO)
     text = (
         f"{kind} maximum likelihood, {fit['law']}, unit of time {time} {unit}{together}. {fit['flagged']} of "
-        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance (p < 0.01)."
+        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance "
+        f"(p < {SIGNIFICANT})."
     )
     shown = []
     if len(trials.rows) > 2:

@@ -62,7 +62,7 @@ def test_measure_then_ask(files: tuple[Path, Path], tmp_path: Path) -> None:
 KEYS = {
     *("row", "column", "polarity", "delta", "delta_low", "delta_high", "critical_voltage"),
     *("critical_voltage_low", "critical_voltage_high", "deviance", "degrees_of_freedom"),
-    *("overdispersion_p", "drift_p"),
+    *("overdispersion_p", "drift_p", "change_p"),
 }
 
 

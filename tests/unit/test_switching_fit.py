@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from mtjloop.protocols.switching.checks import combined_chance
 from mtjloop.protocols.switching.fit import DeviceFit, FitSettings, compare_laws, fit_device, fit_devices
 from mtjloop.protocols.switching.law import LawName, fitted_law
 from mtjloop.protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE, log_hazards
@@ -162,7 +163,7 @@ def test_intervals_cover() -> None:
 def test_p_values_of_a_steady_device_are_uniform() -> None:
     rng = np.random.default_rng(12)
     checks = [fitted(measured(rng)).checks for _ in range(200)]
-    for name in ("goodness_p", "overdispersion_p", "time_p", "resistance_p"):
+    for name in ("goodness_p", "overdispersion_p", "time_p", "resistance_p", "change_p"):
         values = np.array([getattr(each, name) for each in checks])
         assert stats.kstest(values, "uniform").pvalue > 1e-3, name
     assert sum(each.flagged for each in checks) <= stats.binom.ppf(0.999, 200, 0.02)
@@ -174,6 +175,73 @@ def test_scatter_between_blocks_and_slow_drift_are_flagged() -> None:
     assert all(each.overdispersion_p < 0.01 for each in scattered)
     drifting = [fitted(measured(rng, trials=34, blocks=50, slope=0.14)).checks for _ in range(20)]
     assert sum(each.drift_p < 0.01 for each in drifting) >= 19
+
+
+def drifting(rng: np.random.Generator, memory: float, sigma: float) -> list[Count]:
+    """50 blocks of 200 trials near P = 1/2 while ln(rate) is an Ornstein-Uhlenbeck process.
+
+    Args:
+        rng: of all draws.
+        memory: of the process, blocks.
+        sigma: its standard deviation.
+    """
+    points = [(voltage_for(p, w, 45.0, 0.55), w) for w in (1e-4, 1e-3) for p in (0.4, 0.6)]
+    volts, widths = (np.array(each) for each in zip(*points, strict=True))
+    eta = log_hazards(fitted_law("fokker-planck"), theta_of(45.0, 0.55), volts, widths)
+    steps = 8
+    keep = math.exp(-1.0 / (memory * steps))
+    walk = [rng.standard_normal()]
+    for _ in range(50 * steps - 1):
+        walk.append(keep * walk[-1] + math.sqrt(1.0 - keep**2) * rng.standard_normal())
+    moved = sigma * np.reshape(walk, (50, steps))
+    found = []
+    for block in range(50):
+        for k, (voltage, width) in enumerate(points):
+            share = float(np.mean(-np.expm1(-np.exp(eta[k] + moved[block]))))
+            ohm = 1e4 * (1.0 + 1e-3 * rng.standard_normal())
+            found.append(
+                Count(
+                    voltage, width, int(rng.binomial(50, share)), 50, block, resistance=ohm, time=float(block)
+                )
+            )
+    return found
+
+
+@pytest.mark.parametrize("memory", [0.5, 1.5, 5.0])
+def test_a_drift_is_flagged_whatever_its_memory(memory: float) -> None:
+    """sigma is that which scatters P = 1/2 of a block by 0.04 (standard deviation) within a run."""
+    sigma = {0.5: 0.153, 1.5: 0.131, 5.0: 0.131}[memory]
+    runs = 150
+    rng = np.random.default_rng(int(10 * memory))
+    checks = [fitted(drifting(rng, memory, sigma)).checks for _ in range(runs)]
+    flagged = sum(each.flagged for each in checks)
+    low, high = stats.binomtest(flagged, runs).proportion_ci()
+    assert low > 0.85 and high > 0.95, f"{flagged} of {runs}"
+    alone = [sum(getattr(each, name) < 0.02 for each in checks) for name in ("overdispersion_p", "drift_p")]
+    assert flagged >= max(alone) - 2, f"{flagged} flagged, {alone} by one test alone"
+
+
+def test_the_cauchy_combination_of_independent_tests_is_uniform() -> None:
+    rng = np.random.default_rng(21)
+    weights = (0.45, 0.45, 0.1)
+    drawn = rng.random((4000, 3))
+    found = np.array([combined_chance(row, weights) for row in drawn])
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
+    assert stats.binomtest(int((found < 0.02).sum()), 4000, 0.02).pvalue > 1e-3
+    statistic = stats.cauchy.isf(drawn) @ np.array(weights)
+    assert found == pytest.approx(stats.cauchy.sf(statistic), rel=1e-6, abs=1e-9)
+    alike = np.array([combined_chance((p, p, p), weights) for p in drawn[:, 0]])
+    assert alike == pytest.approx(drawn[:, 0], abs=2e-6)
+
+
+def test_the_cauchy_combination_at_its_bounds() -> None:
+    weights = (0.45, 0.45, 0.1)
+    assert combined_chance((0.0, 1.0, 0.3), weights) == 0.0
+    assert combined_chance((1e-40, 0.5, 0.5), weights) == pytest.approx(1e-40 / 0.45)
+    assert combined_chance((1e-12, 0.5, 1.0), weights) == pytest.approx(1e-12 / 0.45, rel=1e-3)
+    assert 0.999 < combined_chance((1.0, 1.0, 1.0), weights) <= 1.0
+    assert combined_chance((0.01, math.nan, math.nan), weights) == pytest.approx(0.01)
+    assert math.isnan(combined_chance((math.nan,) * 3, weights))
 
 
 def test_change_along_with_resistance_is_seen() -> None:
@@ -193,6 +261,7 @@ def test_change_along_with_resistance_is_seen() -> None:
     checks = fitted(counts).checks
     assert checks.resistance_p < 1e-6
     assert checks.drift_p == pytest.approx(2.0 * checks.resistance_p)
+    assert checks.flagged
 
 
 def test_one_width_and_a_free_time_are_warned_of() -> None:
