@@ -35,7 +35,6 @@ class Found:
         joined: separate, shared or field: how the polarities of a cell were taken together.
         joint: joint fits by cell; empty for separate ones.
         polarity_models: the three ways compared, if asked.
-        field_chance: of as much difference of the polarities without any field; None if it was not looked at.
         scatter: beta-binomial fits by cell and polarity; empty for binomial ones.
     """
 
@@ -46,7 +45,6 @@ class Found:
     joined: str = "separate"
     joint: Mapping[Cell, JointFit] = field(default_factory=dict)
     polarity_models: Sequence[PolarityModel] = ()
-    field_chance: float | None = None
     scatter: Mapping[tuple[int, int, int, int], ScatterFit] = field(default_factory=dict)
 
 

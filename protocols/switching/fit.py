@@ -213,7 +213,7 @@ def fit_device(counts: Sequence[Counts], law: Law, settings: FitSettings) -> Dev
             counts, points.voltages, points.widths, points.switched, points.trials, law, theta, free
         ),
         delta_by_time=by_time,
-        warnings=_warnings(settings, theta, spread, delta, told, points),
+        warnings=fit_warnings(settings, theta, spread, delta, told, points),
     )
 
 
@@ -343,7 +343,7 @@ def _delta_by_time(law: Law, theta: Floats, points: Points) -> float:
     return float(-np.linalg.solve(own, matrix[:2, LOG_TIME])[LOG_DELTA])
 
 
-def _warnings(
+def fit_warnings(
     settings: FitSettings,
     theta: Floats,
     spread: Floats,
@@ -351,6 +351,16 @@ def _warnings(
     told: bool,
     points: Points,
 ) -> tuple[str, ...]:
+    """What to know before the numbers of a fit are used.
+
+    Args:
+        settings: of the fit.
+        theta: maximum, (4,).
+        spread: covariance there, (4, 4).
+        delta: interval of Delta.
+        told: whether the information has an inverse.
+        points: counts of the device and polarity.
+    """
     found = []
     if not told:
         found.append("the trials do not tell Delta from V_c0: measure more voltages and widths")

@@ -16,7 +16,8 @@ from scipy import stats
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
-from .fit import CONFIDENCE, Counts, DeviceFit, FitSettings
+from .checks import binomial_deviance
+from .fit import CONFIDENCE, Counts, DeviceFit, FitSettings, Points, fit_warnings
 from .law import Law, fitted_law
 from .likelihood import (
     HIGHEST,
@@ -54,12 +55,15 @@ class ScatterFit:
         rho: correlation of two trials of one block and point.
         rho_interval: profile likelihood; its lower end is 0 where steady trials are not excluded.
         binomial: log likelihood of the same counts at rho = 0.
+        steady: the binomial trials that would tell as much: counts pooled over blocks, each over what rho
+            widens its variance by.
     """
 
     fit: DeviceFit
     rho: float
     rho_interval: tuple[float, float]
     binomial: float
+    steady: Points
 
     @property
     def aic_gain(self) -> float:
@@ -128,18 +132,41 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
         return math.exp(low), math.exp(high)
 
     low, high = ends(LOG_RHO)
-    rho = math.exp(float(theta[LOG_RHO]))
+    rho = _told(math.exp(float(theta[LOG_RHO])))
+    found, points, delta = theta[:PARAMETERS], _steady(counts, fit.points, rho), ends(LOG_DELTA)
+    p = -np.expm1(-np.exp(np.minimum(log_hazards(law, found, points.voltages, points.widths), 50.0)))
+    deviance = binomial_deviance(points.switched, points.trials, p)
+    freedom = len(points.trials) - int(own.sum())
+    own_spread = fit.spread if spread is None else spread[:PARAMETERS, :PARAMETERS]
     widened = replace(
         fit,
-        theta=theta[:PARAMETERS],
-        spread=fit.spread if spread is None else spread[:PARAMETERS, :PARAMETERS],
-        delta=ends(LOG_DELTA),
+        theta=found,
+        spread=own_spread,
+        delta=delta,
         critical_voltage=ends(LOG_VOLTAGE),
         time_unit=ends(LOG_TIME) if settings.fit_time else None,
         log_likelihood=value,
         parameters=int(free.sum()),
+        checks=replace(
+            fit.checks,
+            deviance=deviance,
+            degrees_of_freedom=freedom,
+            goodness_p=float(stats.chi2.sf(deviance, freedom)) if freedom > 0 else math.nan,
+        ),
+        warnings=fit_warnings(settings, found, own_spread, delta, spread is not None, fit.points),
     )
-    return ScatterFit(widened, _told(rho), (_told(low), high), binomial)
+    return ScatterFit(widened, rho, (_told(low), high), binomial, points)
+
+
+def _steady(counts: Sequence[Counts], points: Points, rho: float) -> Points:
+    """Pooled counts over the widening of their variance, 1 + rho (sum of n^2 over blocks/sum of n - 1)."""
+    squares: dict[tuple[float, float], float] = {}
+    for each in counts:
+        key = each.asked_width, each.asked_voltage
+        squares[key] = squares.get(key, 0.0) + float(each.trials) ** 2
+    sizes = np.array([squares[key] for key in sorted(squares)]) / points.trials
+    widening = 1.0 + rho * (sizes - 1.0)
+    return replace(points, switched=points.switched / widening, trials=points.trials / widening)
 
 
 def _told(rho: float) -> float:

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from mtjloop.app.main import app
 from mtjloop.app.plan_file import read_plan_file
 from mtjloop.drivers.bench import BenchFile, read_bench_file, tile_views
 from mtjloop.protocols.switching.settings import CharacterizeSettings, LineResistances
+from mtjloop.records.run import RunRecorder
 
 RUN = CliRunner()
 PLAN = """name: t
@@ -102,6 +105,36 @@ def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path:
     assert kept is not None and kept.die.provenance is not None
     assert Path(measured["run_dir"]).name == kept.die.provenance["run"]
     assert "Delta" in RUN.invoke(app, ["fit", measured["run_dir"]]).stdout
+
+
+def test_joining_asks_for_both_polarities(tmp_path: Path) -> None:
+    """Cell (0, 0) has both, cell (0, 1) AP -> P only."""
+    rng = np.random.default_rng(5)
+
+    def recorded(*devices: tuple[int, int]) -> str:
+        with RunRecorder.create(
+            tmp_path / "runs", command="characterize", name="t", backend="simulated", hardware=False
+        ) as run:
+            for (column, polarity), volt, block in itertools.product(devices, (0.26, 0.27, 0.28), range(5)):
+                size = 20
+                run.record_trials(
+                    0, polarity, block, None, rows=np.zeros(size, np.int64),
+                    columns=np.full(size, column), kinds=("trial",) * size, voltages=np.full(size, volt),
+                    applied_voltages=np.full(size, volt), width=1e-4, applied_width=1e-4, repeat=1,
+                    resistances_before=np.full(size, 1e4), resistances_after=np.full(size, 5e3),
+                    states_before=np.zeros(size, np.int8), states_after=np.zeros(size, np.int8),
+                    outcomes=(rng.random(size) > (volt - 0.25) / 0.04).astype(np.int8),
+                )  # fmt: skip
+            return str(run.directory)
+
+    lone = RUN.invoke(app, ["fit", recorded((1, 1)), "--join", "shared"])
+    assert lone.exit_code == 2 and "polarities: both" in lone.stderr
+    run = recorded((0, 1), (0, -1), (1, 1))
+    done = RUN.invoke(app, ["fit", run, "--join", "shared", "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["joined"] == "shared" and len(result["rows"]) == 3
+    assert [count for text, count in result["warnings"].items() if "fitted alone" in text] == [1]
 
 
 def test_the_template_holds_the_defaults(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from mtjloop.protocols.switching.checks import combined_chance
 from mtjloop.protocols.switching.fit import DeviceFit, FitSettings, compare_laws, fit_device, fit_devices
+from mtjloop.protocols.switching.joint import fit_cells, pairs_of
 from mtjloop.protocols.switching.law import LawName, fitted_law
 from mtjloop.protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE, log_hazards
 from mtjloop.protocols.switching.summary import fitted_cells, summarise
@@ -326,7 +327,9 @@ def test_both_polarities_join_to_a_cell_with_or_without_field() -> None:
             h = 0.1 * polarity  # a stray field of 0.1 favours P: it lowers the barrier of AP -> P
             fields += measured(rng, float(delta * (1 - h) ** 2), float(critical * (1 - h)), **place)
     settings = FitSettings(time_unit=UNIT)
-    cells, chance = fitted_cells(fit_devices(plain, settings), {})
+    fits = fit_devices(plain, settings)
+    both = fit_cells(pairs_of(fits), settings)
+    cells, chance = fitted_cells(fits, {}, both.by_cell()), both.field_chance
     assert chance > 0.01
     assert {each.field for each in cells} == {0.0}
     error = np.array([each.delta for each in cells]) / deltas - 1.0
@@ -339,8 +342,10 @@ def test_both_polarities_join_to_a_cell_with_or_without_field() -> None:
     together = summary.correlations["critical_voltage_up, critical_voltage_down"]
     assert together is not None and together > 0.9
     assert summary.correlations["resistance, delta"] is None
-    joined, chance = fitted_cells(fit_devices(fields, settings), {})
-    assert chance < 1e-6
+    fits = fit_devices(fields, settings)
+    both = fit_cells(pairs_of(fits), settings)
+    joined = fitted_cells(fits, {}, both.by_cell())
+    assert both.field_chance < 1e-6
     assert np.mean([each.field for each in joined]) == pytest.approx(0.1, abs=0.01)
     assert abs(np.mean([each.delta for each in joined] / deltas) - 1.0) < 0.02
     assert abs(np.mean([each.voltage_down for each in joined] / criticals) - 1.0) < 0.02
