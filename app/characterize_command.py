@@ -1,5 +1,6 @@
 """`mtjloop characterize`: measure switching probabilities of chosen devices, trial by trial."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,9 +137,11 @@ def print_characterize(result: dict[str, object]) -> None:
             print(f"  {tile['cells_left_out']} cells show one level only and were left out")
         for each in tile["disturb"] or ():
             print(
-                f"  half-selected at {quantity(each['voltage'], 'V')}, {POLARITY_NAMES[each['polarity']]}: "
+                f"  half-selected at {quantity(each['voltage'], 'V')} while a cell is selected at "
+                f"{quantity(each['select_voltage'], 'V')}, {POLARITY_NAMES[each['polarity']]}: "
                 f"{each['flips']} flips in {count(each['exposures'])} pulses of "
-                f"{quantity(each['width'], 's')}"
+                f"{quantity(each['width'], 's')}; resets failed {count(each['reset_failed'])}, unreadable "
+                f"{count(each['unreadable'])}"
             )
     if result["interrupted"]:
         print("interrupted: the trials so far are kept")
@@ -195,10 +198,13 @@ def _tile_result(
         else [
             {
                 "polarity": each.polarity,
-                "voltage": each.voltage,
+                "select_voltage": each.select_voltage,
+                "voltage": each.voltage if math.isfinite(each.voltage) else None,
                 "width": each.width,
                 "exposures": each.exposures,
                 "flips": each.flips,
+                "reset_failed": each.reset_failed,
+                "unreadable": each.unreadable,
             }
             for each in disturbed.points
         ],
