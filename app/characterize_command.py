@@ -48,7 +48,7 @@ def characterize(
     """
     bench = read_bench_file(bench_path)
     plan = read_plan_file(plan_path)
-    settings = plan.settings(bench.content, law_time_unit(bench), known_lines(bench))
+    settings = plan.settings(bench, law_time_unit(bench), known_lines(bench))
     tiles = plan.tiles(bench.shapes)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
     cells = {number: plan.cells(bench.shapes[number], rng) for number in tiles}

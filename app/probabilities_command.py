@@ -62,18 +62,18 @@ def answered(arguments: Sequence[str]) -> bool:
 def _plain(arguments: Sequence[str]) -> tuple[str, Path, set[str]] | None:
     """Run, directory of runs and options of a plain request; None if it is not one."""
     names: list[str] = []
-    runs, options = Path("runs"), set()
+    runs, options = "runs", set()
     left = iter(arguments)
     for each in left:
         if each in ("--json", "--csv"):
             options.add(each)
         elif each == "--runs" or each.startswith("--runs="):
-            runs = Path(each.removeprefix("--runs=") if "=" in each else next(left, ""))
+            runs = each.removeprefix("--runs=") if "=" in each else next(left, "")
         else:
             names.append(each)
-    if len(names) > 1 or any(not name or name.startswith("-") for name in (*names, str(runs))):
+    if len(names) > 1 or any(not name or name.startswith("-") for name in (*names, runs)):
         return None
-    return (names or ["last"])[0], runs, options
+    return (names or ["last"])[0], Path(runs), options
 
 
 def print_as(directory: Path, rows: list[dict[str, object]], *, as_json: bool, as_csv: bool) -> None:

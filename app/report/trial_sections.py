@@ -51,8 +51,8 @@ def switching_trials(evidence: Evidence) -> str:
             markup.figure(
                 trial_figures.reference_by_block(trials),
                 "Reference point by block",
-                "Over all devices. The bands are two standard deviations of binomial trials about the mean: "
-                "a slow drift leaves them.",
+                "Each device against its own mean over all blocks. The bands are two standard deviations of "
+                "binomial trials: a drift that devices share leaves them.",
             )
         )
     if trials.rows:

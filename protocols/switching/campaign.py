@@ -133,7 +133,7 @@ class Campaign:
                         self._row_block(row, polarity, block, here)
                     interrupted = interrupted or self._monitor.should_stop()
                 self._progress()
-            block += 1
+            block += not interrupted
             if self._watch is not None:
                 self._watch(self.live())
         whole = self._whole
@@ -168,6 +168,12 @@ class Campaign:
             f"{POLARITY_NAMES[polarity]} {design.reference.voltage:.4g} V, {design.reference.width:.3g} s"
             for polarity, design in self._designs.items()
         )
+        moved = sum(design.moved for design in self._designs.values())
+        if moved:
+            text += (
+                f"; {moved} points of the grid lie beyond operation.search_from to search_to and were moved "
+                "to the nearer of both"
+            )
         return f"tile {self._tile.crossbar.tile}: {text}. Reference point: {references}."
 
     def live(self) -> list[LivePoint]:
