@@ -12,11 +12,12 @@ from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.die_file import JunctionSection
 from ..protocols.calibration import DEFAULT_PROBABILITY, calibrate
 from ..protocols.recorded import RecordedCrossbar
-from ..protocols.switching.campaign import POLARITY_NAMES, Campaign, CampaignResult, LivePoint
+from ..protocols.switching.campaign import Campaign, CampaignResult, LivePoint
 from ..protocols.switching.disturb import DisturbResult, watch_disturb
 from ..protocols.switching.intervals import wilson
 from ..protocols.switching.settings import LineResistances
 from ..protocols.switching.trial import TrialTile
+from ..records.tallies import POLARITY_NAMES
 from .console import ConsoleMonitor
 from .experiment_file import operation_settings
 from .format import count, percent, quantity

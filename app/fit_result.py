@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..protocols.switching.campaign import POLARITY_NAMES
 from ..protocols.switching.checks import SIGNIFICANT
 from ..protocols.switching.fit import DeviceFit, FitSettings, LawComparison
 from ..protocols.switching.joint import JointFit, PolarityModel
 from ..protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE
 from ..protocols.switching.scatter import ScatterFit
 from ..protocols.switching.summary import QUANTITIES, Summary, summarise
+from ..records.tallies import POLARITY_NAMES
 from .format import NOTHING, percent, quantity
 
 _SHOWN = 20

@@ -9,10 +9,9 @@ from pathlib import Path
 from ..errors import MtjloopError, RecordError
 from ..protocols.switching.intervals import clopper_pearson, wilson
 from ..records.index import find_run
-from ..records.tallies import PointCount, point_counts
+from ..records.tallies import POLARITY_NAMES, PointCount, point_counts
 
 _SHOWN = 40
-_POLARITY = {1: "AP to P", -1: "P to AP"}
 _SI = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
@@ -143,7 +142,7 @@ def _line(row: dict[str, object]) -> tuple[str, ...]:
         str(row["tile"]),
         "-" if row["row"] is None else str(row["row"]),
         "-" if row["column"] is None else str(row["column"]),
-        _POLARITY[int(str(row["polarity"]))],
+        POLARITY_NAMES[int(str(row["polarity"]))],
         str(row["kind"]),
         voltage,
         _si(row["width"], "s"),

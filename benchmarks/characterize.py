@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from mtjloop.protocols.switching.checks import SIGNIFICANT
 from mtjloop.protocols.switching.design import Device, Estimator, make_design
 from mtjloop.protocols.switching.fit import FitSettings, fit_device
 from mtjloop.protocols.switching.law import fitted_law
-from mtjloop.protocols.switching.likelihood import log_hazards
+from mtjloop.protocols.switching.likelihood import probabilities
 from mtjloop.protocols.switching.settings import (
     AdaptiveSettings,
     BlockSettings,
@@ -46,6 +45,7 @@ from mtjloop.protocols.switching.settings import (
 )
 from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
+from mtjloop.records.tallies import BlockCount
 
 Floats = NDArray[np.float64]
 
@@ -112,29 +112,12 @@ def accuracy() -> None:
         )
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Trials drawn from the law itself, as `fit` takes them."""
-
-    voltage: float
-    width: float
-    switched: int
-    trials: int
-    block: int
-    tile: int = 0
-    row: int = 0
-    column: int = 0
-    polarity: int = 1
-    resistance: float = 1e4
-    time: float = 0.0
-
-    @property
-    def asked_voltage(self) -> float:
-        return self.voltage
-
-    @property
-    def asked_width(self) -> float:
-        return self.width
+def drawn(
+    voltage: float, width: float, switched: int, trials: int, block: int, resistance: float = 1e4
+) -> BlockCount:
+    """Trials of one device drawn from the law itself, as `fit` takes them; a block takes a second."""
+    seen = voltage, width, voltage, width
+    return BlockCount(0, 0, 0, 1, block, *seen, switched, trials, resistance, float(block))
 
 
 def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> float:
@@ -156,16 +139,16 @@ def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> f
         )
         theta = np.array([math.log(delta), math.log(critical), math.log(settings.law.time_unit), 0.0])
         device = Device(0, 0, estimator.start.copy())
-        counts: list[Drawn] = []
+        counts: list[BlockCount] = []
         block = 0
         while device.sent + made.trials <= settings.maximum:
             asked: dict[tuple[float, float], int] = {}
             for each in made.requests(device):
                 asked[each.voltage, each.width] = asked.get((each.voltage, each.width), 0) + 1
             for (voltage, width), trials in asked.items():
-                eta = float(log_hazards(law, theta, np.array([voltage]), np.array([width]))[0])
-                switched = int(rng.binomial(trials, -math.expm1(-math.exp(min(eta, 50.0)))))
-                counts.append(Drawn(voltage, width, switched, trials, block))
+                (p,) = probabilities(law, theta, np.array([voltage]), np.array([width]))
+                switched = int(rng.binomial(trials, p))
+                counts.append(drawn(voltage, width, switched, trials, block))
                 for k in range(trials):
                     device.add(voltage, width, voltage, k < switched)
             device.sent += made.trials
@@ -224,7 +207,7 @@ def flags() -> None:
     theta = np.array([math.log(45.0), math.log(0.55), math.log(1.9e-9), 0.0])
     points = [(0.2698, 1e-4), (0.2755, 1e-4), (0.2415, 1e-3), (0.2466, 1e-3)]
     volts, widths = (np.array(values) for values in zip(*points, strict=True))
-    p = -np.expm1(-np.exp(log_hazards(law, theta, volts, widths)))
+    p = probabilities(law, theta, volts, widths)
     kinds: dict[str, Callable[[], Floats]] = {
         "steady": lambda: np.zeros(blocks),
         "scatter from block to block": lambda: 0.04 * rng.standard_normal(blocks),
@@ -240,9 +223,9 @@ def flags() -> None:
         for _ in range(100):
             moves = make()
             counts = [
-                Drawn(
+                drawn(
                     voltage, width, int(rng.binomial(each, float(np.clip(p[k] + moves[block], 0, 1)))), each,
-                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()), time=float(block),
+                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()),
                 )
                 for block in range(blocks)
                 for k, (voltage, width) in enumerate(points)

@@ -10,14 +10,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from ...protocols.switching.checks import SIGNIFICANT
-from ...records.tallies import BlockCount, PointCount
+from ...records.tallies import POLARITY_NAMES, BlockCount, PointCount
 from ..format import quantity
 from .figures import (
     BLUE,
     GREEN,
     INK,
     ORANGE,
-    POLARITY_NAMES,
     PURPLE,
     SKY,
     VERMILION,

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from ...protocols.switching.checks import SIGNIFICANT
+from ...records.tallies import POLARITY_NAMES
 from ..format import count, percent, quantity
 from . import markup, trial_figures
 from .evidence import Evidence
-from .figures import POLARITY_NAMES
 from .intervals import wilson
 from .trials import Device, TrialEvidence, by_device, device_of
 

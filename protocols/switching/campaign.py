@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import ProtocolError
+from ...records.tallies import POLARITY_NAMES
 from ..journal import Journal, Monitor
 from ..settings import PulseSettings
 from .design import Design, Device, Estimator, make_design
@@ -17,7 +18,6 @@ _PROGRESS_GROUPS = 25
 """Groups of shots between two steps of the progress bar."""
 _RESET_TRIALS = 20
 """Trials after which a device most of whose resets fail is given up."""
-POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
 
 Cell = tuple[int, int]
 

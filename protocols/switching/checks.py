@@ -3,18 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from ...drivers.contract import Floats
+from ...records.tallies import BlockCount
 from .law import Law
 from .likelihood import Flags, gradients, information_weights, log_hazards
-
-if TYPE_CHECKING:
-    from .fit import Counts
 
 SIGNIFICANT = 0.02
 """A device is flagged when `Checks.change_p` falls below; that happens to as many steady ones."""
@@ -61,7 +58,7 @@ class Checks:
 
 
 def check_fit(
-    counts: "Sequence[Counts]",
+    counts: Sequence[BlockCount],
     voltages: Floats,
     widths: Floats,
     switched: Floats,
@@ -151,7 +148,7 @@ class _Blocks:
     resistance: Floats
 
     @staticmethod
-    def of(counts: "Sequence[Counts]", law: Law, theta: Floats, free: Flags) -> "_Blocks":
+    def of(counts: Sequence[BlockCount], law: Law, theta: Floats, free: Flags) -> "_Blocks":
         voltages = np.array([each.voltage for each in counts])
         widths = np.array([each.width for each in counts])
         switched = np.array([each.switched for each in counts], dtype=np.float64)

@@ -27,8 +27,8 @@ from .likelihood import (
     LOWEST,
     PARAMETERS,
     Flags,
-    log_hazards,
     log_likelihood,
+    probabilities,
     score_and_information,
 )
 from .newton import Local, Problem, interval, maximum, spread_at
@@ -173,7 +173,7 @@ def fit_jointly(
 
     Args:
         pairs: separate fits of both polarities, whose points and maxima are taken up.
-        settings: of the separate fits; `field` is the start of the field.
+        settings: of the separate fits.
         model: whether a field is fitted.
     """
     law = fitted_law(settings.law)
@@ -231,7 +231,7 @@ def as_joint(fit: DeviceFit, joint: JointFit, law: Law, settings: FitSettings) -
     """
     jacobian, points = _JACOBIANS[fit.polarity], fit.points
     theta, spread = np.asarray(jacobian @ joint.theta), np.asarray(jacobian @ joint.spread @ jacobian.T)
-    p = -np.expm1(-np.exp(np.minimum(log_hazards(law, theta, points.voltages, points.widths), 50.0)))
+    p = probabilities(law, theta, points.voltages, points.widths)
     deviance = binomial_deviance(points.switched, points.trials, p)
     parameters = -(-joint.parameters // 2)
     freedom = len(points.trials) - parameters
@@ -283,7 +283,7 @@ def _fit_cell(law: Law, up: DeviceFit, down: DeviceFit, settings: FitSettings, m
             up.theta[LOG_VOLTAGE],
             down.theta[LOG_VOLTAGE],
             0.5 * (up.theta[LOG_TIME] + down.theta[LOG_TIME]),
-            settings.field if model == "field" else 0.0,
+            0.0,
         ]
     )
     theta, value = maximum(problem, np.clip(start, _LOWEST, _HIGHEST), free)
@@ -302,8 +302,7 @@ def _fit_cell(law: Law, up: DeviceFit, down: DeviceFit, settings: FitSettings, m
     deviance = points = 0.0
     for polarity, fit in ((TO_P, up), (TO_AP, down)):
         own = fit.points
-        eta = log_hazards(law, np.asarray(_JACOBIANS[polarity] @ theta), own.voltages, own.widths)
-        p = -np.expm1(-np.exp(np.minimum(eta, 50.0)))
+        p = probabilities(law, np.asarray(_JACOBIANS[polarity] @ theta), own.voltages, own.widths)
         deviance += binomial_deviance(own.switched, own.trials, p)
         points += len(own.trials)
     return JointFit(

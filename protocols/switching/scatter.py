@@ -16,8 +16,9 @@ from scipy import stats
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
+from ...records.tallies import BlockCount
 from .checks import binomial_deviance
-from .fit import CONFIDENCE, Counts, DeviceFit, FitSettings, Points, fit_warnings
+from .fit import CONFIDENCE, DeviceFit, FitSettings, Points, fit_warnings
 from .law import Law, fitted_law
 from .likelihood import (
     HIGHEST,
@@ -28,7 +29,7 @@ from .likelihood import (
     PARAMETERS,
     Flags,
     gradients,
-    log_hazards,
+    probabilities,
 )
 from .newton import Local, Problem, interval, maximum, spread_at
 
@@ -72,7 +73,7 @@ class ScatterFit:
 
 
 def fit_scatter(
-    counts: Iterable[Counts], fits: Sequence[DeviceFit], settings: FitSettings
+    counts: Iterable[BlockCount], fits: Sequence[DeviceFit], settings: FitSettings
 ) -> list[ScatterFit]:
     """Beta-binomial fits of the devices and polarities of `fits`.
 
@@ -90,7 +91,7 @@ def fit_scatter(
     return found
 
 
-def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: FitSettings) -> ScatterFit:
+def _fit_device(law: Law, counts: Sequence[BlockCount], fit: DeviceFit, settings: FitSettings) -> ScatterFit:
     voltages = np.array([each.voltage for each in counts])
     widths = np.array([each.width for each in counts])
     switched = np.array([each.switched for each in counts], dtype=np.int64)
@@ -98,7 +99,7 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
     own: Flags = np.array([True, True, settings.fit_time, False])
 
     def at(theta: Floats) -> Local:
-        p = -np.expm1(-np.exp(np.minimum(log_hazards(law, theta[:PARAMETERS], voltages, widths), 50.0)))
+        p = probabilities(law, theta[:PARAMETERS], voltages, widths)
         rho = math.exp(float(theta[LOG_RHO]))
         value, by_p, by_rho, curve = beta_binomial(np.clip(p, 1e-12, 1 - 1e-12), rho, switched, trials)
         # dP/d eta = (1 - P) h with h = -ln(1 - P).
@@ -134,7 +135,7 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
     low, high = ends(LOG_RHO)
     rho = _told(math.exp(float(theta[LOG_RHO])))
     found, points, delta = theta[:PARAMETERS], _steady(counts, fit.points, rho), ends(LOG_DELTA)
-    p = -np.expm1(-np.exp(np.minimum(log_hazards(law, found, points.voltages, points.widths), 50.0)))
+    p = probabilities(law, found, points.voltages, points.widths)
     deviance = binomial_deviance(points.switched, points.trials, p)
     freedom = len(points.trials) - int(own.sum())
     own_spread = fit.spread if spread is None else spread[:PARAMETERS, :PARAMETERS]
@@ -158,7 +159,7 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
     return ScatterFit(widened, rho, (_told(low), high), binomial, points)
 
 
-def _steady(counts: Sequence[Counts], points: Points, rho: float) -> Points:
+def _steady(counts: Sequence[BlockCount], points: Points, rho: float) -> Points:
     """Pooled counts over the widening of their variance, 1 + rho (sum of n^2 over blocks/sum of n - 1)."""
     squares: dict[tuple[float, float], float] = {}
     for each in counts:

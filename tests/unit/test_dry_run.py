@@ -38,7 +38,7 @@ def test_a_dry_run_leaves_nothing_and_agrees_with_the_run(files: tuple[Path, Pat
         assert result[key] == real[key], key
     for key in ("energy_J", "bench_time_s"):
         assert result[key] == pytest.approx(real[key]), key
-    assert result["limits_kept"] and result["tiles"][0]["selected_most"] > 0
+    assert result["tiles"][0]["selected_most"] > 0
     assert result["audited_cells_at_rest"] > 0
 
 

@@ -1,7 +1,6 @@
 """The fit against known answers: likelihood, intervals, tests of scatter and drift, joining of polarities."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,35 +13,21 @@ from mtjloop.protocols.switching.joint import fit_cells, pairs_of
 from mtjloop.protocols.switching.law import LawName, fitted_law
 from mtjloop.protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE, log_hazards
 from mtjloop.protocols.switching.summary import fitted_cells, summarise
+from mtjloop.records.tallies import BlockCount
 from mtjloop.sim.switching import switching_probability
 
 UNIT = 1.9e-9
 WIDTHS = (1e-5, 1e-4, 1e-3)
 
 
-@dataclass(frozen=True)
-class Count:
-    """Trials of one device at one point of one block."""
-
-    voltage: float
-    width: float
-    switched: int
-    trials: int
-    block: int = 0
-    polarity: int = 1
-    row: int = 0
-    column: int = 0
-    tile: int = 0
-    resistance: float = 1e4
-    time: float = 0.0
-
-    @property
-    def asked_voltage(self) -> float:
-        return self.voltage
-
-    @property
-    def asked_width(self) -> float:
-        return self.width
+def count(
+    voltage: float, width: float, switched: int, trials: int, block: int = 0, polarity: int = 1, row: int = 0,
+    column: int = 0, tile: int = 0, resistance: float = 1e4, time: float = 0.0,
+) -> BlockCount:  # fmt: skip
+    """Trials of one device at one point of one block, seen at the voltage and width that were asked."""
+    return BlockCount(
+        tile, row, column, polarity, block, voltage, width, voltage, width, switched, trials, resistance, time
+    )
 
 
 def theta_of(delta: float, critical: float, unit: float = UNIT, field: float = 0.0) -> NDArray[np.float64]:
@@ -70,7 +55,7 @@ def measured(
     noise: float = 0.0,
     slope: float = 0.0,
     **place: int,
-) -> list[Count]:
+) -> list[BlockCount]:
     """Binomial trials of the law itself, with P scattered from block to block by `noise`."""
     points = [(voltage_for(p, w, delta, critical), w) for w in WIDTHS for p in (0.2, 0.8)]
     volts, widths = (np.array(each) for each in zip(*points, strict=True))
@@ -82,7 +67,7 @@ def measured(
             share = float(np.clip(p[k] + moved, 0.0, 1.0))
             ohm = 1e4 * (1.0 + 1e-3 * rng.standard_normal())
             found.append(
-                Count(
+                count(
                     voltage, width, int(rng.binomial(trials, share)), trials, block, resistance=ohm,
                     time=block + float(rng.random()), **place,
                 )
@@ -90,7 +75,7 @@ def measured(
     return found
 
 
-def fitted(counts: list[Count], settings: FitSettings | None = None) -> DeviceFit:
+def fitted(counts: list[BlockCount], settings: FitSettings | None = None) -> DeviceFit:
     chosen = settings or FitSettings(time_unit=UNIT)
     return fit_device(counts, fitted_law(chosen.law), chosen)
 
@@ -178,7 +163,7 @@ def test_scatter_between_blocks_and_slow_drift_are_flagged() -> None:
     assert sum(each.drift_p < 0.01 for each in drifting) >= 19
 
 
-def drifting(rng: np.random.Generator, memory: float, sigma: float) -> list[Count]:
+def drifting(rng: np.random.Generator, memory: float, sigma: float) -> list[BlockCount]:
     """50 blocks of 200 trials near P = 1/2 while ln(rate) is an Ornstein-Uhlenbeck process.
 
     Args:
@@ -201,7 +186,7 @@ def drifting(rng: np.random.Generator, memory: float, sigma: float) -> list[Coun
             share = float(np.mean(-np.expm1(-np.exp(eta[k] + moved[block]))))
             ohm = 1e4 * (1.0 + 1e-3 * rng.standard_normal())
             found.append(
-                Count(
+                count(
                     voltage, width, int(rng.binomial(50, share)), 50, block, resistance=ohm, time=float(block)
                 )
             )
@@ -254,7 +239,7 @@ def test_change_along_with_resistance_is_seen() -> None:
         p = min(max(0.5 + 0.1 * x, 0.0), 1.0)
         for voltage, share in ((volt, p), (volt * 1.05, min(p + 0.3, 1.0))):
             counts.append(
-                Count(
+                count(
                     voltage, 1e-4, int(rng.binomial(30, share)), 30, block,
                     resistance=1e4 * math.exp(0.01 * x), time=float(rng.random()),
                 )
@@ -300,7 +285,7 @@ def test_other_laws_find_their_own_parameters(law: LawName) -> None:
             volts = np.linspace(0.1, 0.6, 501)
             shares = -np.expm1(-np.exp(log_hazards(made, theta, volts, np.full(501, width))))
             k = int(np.argmin(np.abs(shares - p)))
-            counts.append(Count(float(volts[k]), width, int(rng.binomial(2000, shares[k])), 2000))
+            counts.append(count(float(volts[k]), width, int(rng.binomial(2000, shares[k])), 2000))
     found = fitted(counts, FitSettings(law, 1e-9))
     assert found.delta[0] < 40.0 < found.delta[1]
     assert found.critical_voltage[0] < 0.6 < found.critical_voltage[1]
@@ -308,9 +293,9 @@ def test_other_laws_find_their_own_parameters(law: LawName) -> None:
 
 def test_devices_that_never_switched_are_left_out() -> None:
     counts = [
-        Count(0.3, 1e-4, 0, 50),
-        Count(0.3, 1e-4, 25, 50, column=1),
-        Count(0.31, 1e-4, 35, 50, column=1),
+        count(0.3, 1e-4, 0, 50),
+        count(0.3, 1e-4, 25, 50, column=1),
+        count(0.31, 1e-4, 35, 50, column=1),
     ]
     assert [(each.row, each.column) for each in fit_devices(counts, FitSettings())] == [(0, 1)]
 

@@ -23,8 +23,9 @@ from mtjloop.protocols.switching.law import fitted_law
 from mtjloop.protocols.switching.likelihood import LOG_TIME, log_hazards
 from mtjloop.protocols.switching.scatter import ScatterFit, beta_binomial, fit_scatter
 from mtjloop.protocols.switching.summary import fitted_cells
+from mtjloop.records.tallies import BlockCount
 
-from .test_switching_fit import UNIT, WIDTHS, Count, theta_of, voltage_for
+from .test_switching_fit import UNIT, WIDTHS, count, theta_of, voltage_for
 
 LAW = fitted_law("fokker-planck")
 SETTINGS = FitSettings(time_unit=UNIT)
@@ -38,7 +39,7 @@ def probability(theta: NDArray[np.float64], volt: float, width: float) -> float:
     return -math.expm1(-math.exp(log_hazards(LAW, theta, np.array([volt]), np.array([width]))[0]))
 
 
-def polarity_counts(rng: Rng, polarity: int, critical: float, field: float, row: int = 0) -> list[Count]:
+def polarity_counts(rng: Rng, polarity: int, critical: float, field: float, row: int = 0) -> list[BlockCount]:
     theta = theta_of(45.0, critical, UNIT, -polarity * field)
     seen_delta, seen_critical = 45.0 * (1 - polarity * field) ** 2, critical * (1 - polarity * field)
     found = []
@@ -47,7 +48,7 @@ def polarity_counts(rng: Rng, polarity: int, critical: float, field: float, row:
             volt = volt_for(share, width, seen_delta, seen_critical)
             p = probability(theta, volt, width)
             found += [
-                Count(volt, width, int(rng.binomial(16, p)), 16, block, polarity, row, time=float(block))
+                count(volt, width, int(rng.binomial(16, p)), 16, block, polarity, row, time=float(block))
                 for block in range(10)
             ]
     return found
@@ -112,8 +113,8 @@ def test_joint_intervals_cover_and_the_right_model_is_told() -> None:
     cells = 30
     with_field = pairs(np.random.default_rng(7), 0.04, cells)
     fits = fit_cells(with_field, SETTINGS)
-    for count in held(fits.field, 0.04).sum(axis=0):
-        assert likely(count, cells)
+    for inside in held(fits.field, 0.04).sum(axis=0):
+        assert likely(inside, cells)
     by_name = {each.model: each for each in compare_polarities(with_field, fits)}
     assert by_name["field"].aic < by_name["shared"].aic - 50.0
     assert by_name["field"].degrees_of_freedom == by_name["shared"].degrees_of_freedom - cells
@@ -211,7 +212,7 @@ def scattering(rng: Rng, rho: float) -> tuple[DeviceFit, ScatterFit]:
                 p = probability(theta_of(45.0, 0.55), volt, width)
                 if rho > 0.0:
                     p = float(rng.beta(p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho))
-                counts.append(Count(volt, width, int(rng.binomial(16, p)), 16, block, time=float(block)))
+                counts.append(count(volt, width, int(rng.binomial(16, p)), 16, block, time=float(block)))
     fit = fit_device(counts, LAW, SETTINGS)
     (scatter,) = fit_scatter(counts, [fit], SETTINGS)
     return fit, scatter
