@@ -1,11 +1,11 @@
 """How good measured and fitted parameters are, on simulated dies whose truth only this script knows.
 
-    python benchmarks/characterize.py accuracy   errors and coverage, adaptive, at most 1,000 trials each
-    python benchmarks/characterize.py design     pulses that designs need for one sigma(Delta)
-    python benchmarks/characterize.py drift      devices flagged, drifting and steady
-    python benchmarks/characterize.py flags      the same on draws from the law, 100 runs of each kind
-    python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
-    python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
+    python -m benchmarks.characterize accuracy   errors and coverage, adaptive, at most 1,000 trials each
+    python -m benchmarks.characterize design     pulses that designs need for one sigma(Delta)
+    python -m benchmarks.characterize drift      devices flagged, drifting and steady
+    python -m benchmarks.characterize flags      the same on draws from the law, 100 runs of each kind
+    python -m benchmarks.characterize loop       accuracy of dry runs on fitted dies and on the true ones
+    python -m benchmarks.characterize query      time of `mtjloop probabilities` on a million trials
 
 All but `design` and `flags` go through characterize and fit as a user runs them: read noise, wires and spread
 of the default die. The same through emulated instruments: benchmarks/characterize_twin.py.
@@ -31,7 +31,6 @@ from mtjloop.app.characterize_command import characterize
 from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
-from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.switching.checks import SIGNIFICANT
 from mtjloop.protocols.switching.design import Device, Estimator, make_design
 from mtjloop.protocols.switching.fit import FitSettings, fit_device
@@ -47,7 +46,7 @@ from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
 from mtjloop.records.tallies import BlockCount
 
-Floats = NDArray[np.float64]
+from .truth import Floats, covered, relative_errors, share, true_parameters
 
 
 def bench_text(rows: int, columns: int, extra: str = "") -> str:
@@ -63,17 +62,8 @@ def measured(bench: str, plan: str, seed: int) -> tuple[dict[str, Any], Floats, 
         (here / "plan.yaml").write_text(plan)
         cost: dict[str, Any] = characterize(here / "bench.yaml", here / "plan.yaml", seed, here / "runs")
         found: dict[str, Any] = fit(str(cost["run_dir"]), here / "runs", FitRequest())
-        views = tile_views(read_bench_file(here / "bench.yaml"), seed)
-    truth = np.empty((len(found["rows"]), 2))
-    for k, row in enumerate(found["rows"]):
-        parameters, cell = views[row["tile"]].parameters, (row["row"], row["column"])
-        name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
-        truth[k] = parameters["delta"][cell], parameters[name][cell]
+        truth = true_parameters(here / "bench.yaml", found["rows"], seed)
     return found, truth, cost
-
-
-def column(rows: list[dict[str, Any]], name: str) -> Floats:
-    return np.array([row[name] for row in rows], dtype=np.float64)
 
 
 def accuracy() -> None:
@@ -82,33 +72,20 @@ def accuracy() -> None:
         "record: tally\n"
     )
     errors: list[Floats] = []
-    inside: list[Floats] = []
+    inside: list[NDArray[np.bool_]] = []
     for seed in (100, 101):
         found, truth, cost = measured(bench_text(14, 24), plan, seed)
         rows = found["rows"]
-        errors.append(
-            np.stack([column(rows, "delta") / truth[:, 0], column(rows, "critical_voltage") / truth[:, 1]], 1)
-            - 1
-        )
-        inside.append(
-            np.stack(
-                [
-                    (column(rows, f"{name}_low") <= truth[:, k])
-                    & (truth[:, k] <= column(rows, f"{name}_high"))
-                    for k, name in enumerate(("delta", "critical_voltage"))
-                ],
-                1,
-            ).astype(np.float64)
-        )
+        errors.append(relative_errors(rows, truth))
+        inside.append(covered(rows, truth))
         print(
             f"die {seed}: {len(rows)} devices and polarities, {cost['tiles'][0]['trials']} trials", flush=True
         )
-    error, covered = np.concatenate(errors), np.concatenate(inside)
+    error, held = np.concatenate(errors), np.concatenate(inside)
     for k, name in enumerate(("Delta", "V_c0")):
-        low, high = stats.binomtest(int(covered[:, k].sum()), len(covered)).proportion_ci()
         print(
             f"{name}: median error {np.median(np.abs(error[:, k])):.2%}, mean {error[:, k].mean():+.2%}; "
-            f"95 % intervals cover {covered[:, k].mean():.1%} ({low:.1%} to {high:.1%}) of {len(covered)}"
+            f"95 % intervals cover {share(int(held[:, k].sum()), len(held))} of {len(held)}"
         )
 
 
