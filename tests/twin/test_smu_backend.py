@@ -18,7 +18,6 @@ from mtjloop.drivers.emulated import Served, serve_bench
 from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
 from mtjloop.instruments import Link, open_link
-from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
