@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..drivers.reservation import lock
+from ..drivers.file_lock import hold
 from ..errors import RecordError
 from .format import slug
 from .whole_file import write_whole
@@ -55,17 +54,15 @@ class StudyResults:
         with ExitStack() as stack:
             try:
                 (directory / PARTS).mkdir(parents=True, exist_ok=True)
-                file = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-                stack.callback(os.close, file)
+                release = hold(directory / _LOCK)
             except OSError as error:
                 raise _unwritable(directory, error) from error
-            try:
-                lock(file)
-            except OSError as error:
+            if release is None:
                 raise RecordError(
                     f"{directory}: another process writes to this study; wait for it to end, or give another "
                     "--results"
-                ) from error
+                )
+            stack.callback(release)
             self._refuse_another(description["name"])
             self._schema = self._one_schema(swept or {})
             try:

@@ -26,8 +26,8 @@ from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.coincidence import firing
 from mtjloop.protocols.training.manhattan import (
     ManhattanSettings,
-    ManhattanTrainer,
     SignRule,
+    manhattan_trainer,
     tune_manhattan,
     with_strong_pulses,
 )
@@ -41,6 +41,7 @@ from mtjloop.protocols.training.scores import evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
 from mtjloop.protocols.training.weights import WeightLayout
 
+from ..layers import weights_of
 from .conftest import IdealCrossbar as PlainCrossbar
 
 READ = ReadSettings(voltage=0.1)
@@ -133,7 +134,7 @@ def test_training_by_the_manhattan_rule_learns() -> None:
     split = split_data(load_data("iris"), 0.3, "per-feature", 0)
     crossbars = [PlainCrossbar(5, 8), PlainCrossbar(4, 6)]
     settings = TrainingSettings(hidden=(4,), epochs=8, audit_every=0)
-    trainer = ManhattanTrainer(
+    trainer = manhattan_trainer(
         crossbars, split, READ, PULSE, settings, 0, None, SilentMonitor(), ManhattanSettings(4, 0.5)
     )
     result = trainer.run()
@@ -176,7 +177,7 @@ def test_an_offline_network_reaches_the_chip_as_it_was_trained() -> None:
     network, failed = transfer_offline(crossbars, offline, split, settings, READ, PULSE, 1, SilentMonitor())
     assert failed == 0
     for layer, weights in zip(network.layers, offline.weights, strict=True):
-        np.testing.assert_allclose(layer.weights(), weights)
+        np.testing.assert_allclose(weights_of(layer), weights)
     assert evaluate(network, split.train_x, split.train_y).log_likelihood > offline.likelihood - 0.05
 
 
@@ -205,10 +206,10 @@ def test_nothing_of_the_test_part_reaches_a_transfer_or_the_manhattan_rule() -> 
         chosen.append(tune_manhattan(crossbars, one, READ, PULSE, settings, 1, SilentMonitor()))
         recorded = [RecordedCrossbar(PlainCrossbar(5, 6), 0), RecordedCrossbar(PlainCrossbar(4, 6), 1)]
         network, _ = transfer_offline(recorded, offline, one, settings, READ, PULSE, 1, SilentMonitor())
-        weights = [layer.weights().tolist() for layer in network.layers]
+        weights = [weights_of(layer).tolist() for layer in network.layers]
         left.append((weights, network.digital.output_bias.tolist()))
     for one in (split, other):  # trainers read the test part through the chip at the very end
-        trainer = ManhattanTrainer(
+        trainer = manhattan_trainer(
             [PlainCrossbar(5, 6), PlainCrossbar(4, 6)], one, READ, PULSE, settings, 1, None, SilentMonitor(),
             chosen[0],
         )  # fmt: skip
