@@ -1,6 +1,6 @@
 """Find out, on the chip itself, how its cells switch: two levels of each cell, and P against amplitude."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,12 @@ _HALVINGS = 4
 """Of the pulse width, down to which the hazard is measured."""
 _MOST_CHANGE = 2.0
 """Factor by which a measured slope may differ from that of the ramp."""
+_MOST_ROUNDS = 6
+"""Amplitudes tried to come near a probability."""
+_CLOSE = 0.3
+"""Difference of log hazards at which they have; counting alone makes 0.15 of it."""
+_APART = 0.6
+"""Difference of log hazards from which on two measurements tell the slope between them."""
 _PATIENCE = 4
 """Steps without gain after which cells that do not follow count as stuck."""
 
@@ -238,11 +244,34 @@ def _curve(
 def _refined(
     few: FewLines, pulse: PulseSettings, strong: float, curve: SwitchingCurve, polarity: int, p: float
 ) -> SwitchingCurve:
-    """Shift a curve to what pulses on few lines do near a probability."""
-    for _ in range(2):
+    """Shift a curve to what pulses on few lines do near a probability.
+
+    Its slope may be far from that of few lines, so amplitudes are tried, by the secant of those that came
+    closest, until one gives about the probability.
+    """
+    wanted, rough = log_hazard(p), curve.slope
+    points: list[tuple[float, float]] = []
+    for number in range(_MOST_ROUNDS):
         amplitude = min(max(curve.amplitude(p), pulse.search_from), strong)
-        curve = curve.shifted(amplitude, *few.measure(polarity, amplitude, pulse.width, _cells_for(p)))
+        switched, cells = few.measure(polarity, amplitude, pulse.width, _cells_for(p))
+        points.append((log_hazard((switched + 0.5) / (cells + 1.0)), amplitude))
+        points.sort(key=lambda point: abs(point[0] - wanted))
+        slope = _secant(points, rough)
+        curve = replace(curve, slope=slope).shifted(amplitude, switched, cells)
+        if number > 0 and abs(log_hazard((switched + 0.5) / (cells + 1.0)) - wanted) < _CLOSE:
+            break
     return curve
+
+
+def _secant(points: list[tuple[float, float]], rough: float) -> float:
+    """Slope through the first two points (log hazard, amplitude) if they are apart, else the rough one."""
+    if len(points) < 2 or abs(points[0][0] - points[1][0]) < _APART:
+        return rough
+    (eta, volts), (other_eta, other_volts) = points[:2]
+    if volts == other_volts:
+        return rough
+    slope = (eta - other_eta) / (volts - other_volts)
+    return min(max(slope, rough / _MOST_CHANGE), rough * _MOST_CHANGE)
 
 
 def _sloped(

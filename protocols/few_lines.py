@@ -9,11 +9,11 @@ from .mapping import CellLevels, classify, read_resistances
 from .selection import TO_P, row_pulse, select_pulse
 from .settings import PulseSettings, ReadSettings
 
-_SHARES = (0.2, 0.4)
-"""Share of rows and of columns selected together, of large and of small tiles; training selects fewer lines
-than all, and the drop along the wires depends on how many."""
-_FEW = 6.0
-"""Lines that are selected on average where the share may be chosen: fewer test too few cells in a pulse."""
+_LINES = 6.0
+"""Rows, and columns, that are selected together on average, whatever the size of a tile: training selects two
+or three at a time, and the drop along the wires depends on how many; fewer test too few cells in a pulse."""
+_MOST_SHARE = 0.4
+"""Largest share of the lines of a small tile that is selected together."""
 _MOST_PULSES = 200
 _LEFT = 0.7
 """Share of cells in their start state below which all are brought back."""
@@ -102,8 +102,7 @@ class FewLines:
 
 def _active(lines: int) -> float:
     """Share of lines to select together."""
-    least, most = _SHARES
-    return max(min(most, max(least, _FEW / lines)), 1.0 / lines)
+    return max(min(_MOST_SHARE, _LINES / lines), 1.0 / lines)
 
 
 def pulse_all(crossbar: Crossbar, polarity: int, amplitude: float, width: float, monitor: Monitor) -> None:

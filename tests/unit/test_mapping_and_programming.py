@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
@@ -13,6 +14,7 @@ from mtjloop.drivers.contract import Applied, Bias, Crossbar, Pulse, Reading, Sa
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.errors import ProtocolError
 from mtjloop.protocols.calibration import calibrate
+from mtjloop.protocols.few_lines import FewLines
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.mapping import map_crossbar, read_resistances, two_level_threshold
 from mtjloop.protocols.programming import program
@@ -28,6 +30,7 @@ PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
 
 def simulated(kind: str = "passive", rows: int = 14, columns: int = 12) -> Crossbar:
     text = template("bench.yaml").replace("rows: 14, columns: 24", f"rows: {rows}, columns: {columns}")
+    text = text.replace("line_current: 5 mA", "line_current: 20 mA")  # a line of a large tile takes more
     content = parse_yaml(text.replace("kind: passive", f"kind: {kind}"), "bench.yaml", BenchFile)
     return open_bench(BenchDescription(Path("bench.yaml"), text, content), seed=5).crossbars[0]
 
@@ -120,6 +123,24 @@ def test_calibrated_amplitude_gives_the_probability(kind: str, probability: floa
         assert switched / cells == pytest.approx(
             probability, rel=4 * np.sqrt(2 / 40) * (1 - probability) + 0.1
         )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_large_tile_is_calibrated_as_few_lines_see_it(seed: int) -> None:
+    """With wires and transistors, where the ramp tells half of the slope that pulses on few lines have.
+
+    The calibration stops within 0.3 of the wanted log hazard, which its count knows to about 0.15: a
+    probability of 0.36 to 0.65 where a half was wanted. It is measured anew, with pulses on six lines.
+    """
+    crossbar, rng = simulated("1T1R", 65, 64), np.random.default_rng(seed)
+    found = calibrate(crossbar, READ, PULSE, 0.5, rng, SilentMonitor())
+    few = FewLines(crossbar, READ, PULSE, found.levels, found.strong, rng, SilentMonitor())
+    for polarity in (TO_P, TO_AP):
+        few.forget()
+        switched, cells = few.measure(polarity, found.amplitude(polarity, 0.5, PULSE), PULSE.width, 600)
+        low, high = stats.binomtest(switched, cells).proportion_ci(0.99)
+        assert low <= 0.65
+        assert high >= 0.36
 
 
 def test_calibration_finds_stuck_cells(ideal: Ideal) -> None:
