@@ -14,7 +14,7 @@ from ..drivers.bench import read_bench_file
 from ..drivers.stand_in import StandIn, stand_ins
 from ..protocols.training.loop import Trainer
 from .console import ConsoleMonitor, error_console
-from .experiment_file import operation_settings, read_experiment_file
+from .experiment_file import check_bench, operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity
 from .train_command import baseline_of, training_result
 
@@ -27,8 +27,13 @@ class KeptJournal:
         self.resting = self.disturbed = 0
         self.asked = 0.0
         self.audited = 0
-        self.clipped: list[float] = []
+        self._updates = self._clipped = 0.0
         self._pulses = 0
+
+    @property
+    def clipped_share(self) -> float | None:
+        """Share of all updates that was clipped; None without updates."""
+        return self._clipped / self._updates if self._updates else None
 
     def begin_pulse(self, *args: object) -> int:
         """Count it."""
@@ -67,9 +72,11 @@ class KeptJournal:
             self.disturbed += switched
 
     def record_metrics(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Keep the share of clipped updates."""
+        """Sum up updates and how many of them were clipped; metrics of corrections say neither."""
         del epoch
-        self.clipped.append(values.get("clipped_share", 0.0))
+        updates = values.get("updates", 0.0)
+        self._updates += updates
+        self._clipped += updates * values.get("clipped_share", 0.0)
 
     def message(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Keep it."""
@@ -100,7 +107,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
     settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     crossbars, die = stand_ins(bench, die_path, seed)
-    pulse.check(crossbars[0].capabilities)
+    check_bench(crossbars, settings, read, pulse)
     baseline = baseline_of(split, settings.hidden, seed)
     journal, monitor = KeptJournal(), ConsoleMonitor(error_console())
     with monitor.watching():
@@ -118,7 +125,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
         "disturb_per_update": journal.disturbed / journal.resting if journal.resting else None,
         "audited_requested_flips": journal.asked,
         "audited_flips": journal.audited,
-        "clipped_share": float(np.mean(journal.clipped)) if journal.clipped else None,
+        "clipped_share": journal.clipped_share,
         "warnings": [text for level, text in journal.messages if level != "info"],
     }
 

@@ -1,22 +1,65 @@
 """The experiment file: data, network and training, independent of the bench that runs it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..drivers.bench import BenchFile
+from ..drivers.contract import Crossbar
 from ..drivers.quantities import Fraction
 from ..drivers.yaml_file import Section, parse_yaml, read_text
-from ..protocols.data import BUILT_IN, Split, load_data, split_data
+from ..errors import ConfigurationError
+from ..protocols.data import BUILT_IN, Scaling, Split, load_data, split_data
 from ..protocols.settings import PulseSettings, ReadSettings
+from ..protocols.training.encoding import check_encoding
 from ..protocols.training.placement import TileLimit
-from ..protocols.training.settings import EncodingSettings, FeedbackSettings, TrainingSettings
+from ..protocols.training.settings import (
+    EncodingKind,
+    EncodingSettings,
+    FeedbackSettings,
+    Gating,
+    OutputLayer,
+    RateSchedule,
+    Schedule,
+    TrainingSettings,
+)
+from ..protocols.training.weights import WeightKind
 
 _NotNegative = Annotated[float, Field(ge=0, strict=False)]
 _Positive = Annotated[float, Field(gt=0, strict=False)]
+
+
+def refuse_without_effect(section: Section, keys: Sequence[str], setting: str, needed: object) -> None:
+    """Refuse keys that were given another value than their default and that a setting leaves without effect.
+
+    Args:
+        section: that holds them all.
+        keys: that only count beside the setting.
+        setting: another key of the section.
+        needed: the value of the setting with which the keys count.
+
+    Raises:
+        ValueError: names the key, and the setting that makes it count.
+    """
+    found = getattr(section, setting)
+    if found == needed:
+        return
+    for key in keys:
+        value, default = getattr(section, key), type(section).model_fields[key].default
+        if value != default:
+            raise ValueError(
+                f"{key} is {_yaml(value)}, which has no effect with {setting}: {_yaml(found)}; write "
+                f"{setting}: {_yaml(needed)}, or leave {key} out"
+            )
+
+
+def _yaml(value: object) -> str:
+    """A value as a person writes it in a file."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class DataSection(Section):
@@ -25,7 +68,7 @@ class DataSection(Section):
     source: Annotated[str, Field(min_length=1)]
     label: str | None = None
     test_fraction: Annotated[Fraction, Field(gt=0, lt=1)] = 0.3
-    scaling: Literal["per-feature", "global"] = "per-feature"
+    scaling: Scaling = "per-feature"
 
 
 class TileSection(Section):
@@ -39,18 +82,23 @@ class NetworkSection(Section):
     """Shape of the network; inputs and outputs follow from the data."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
-    weights: Literal["pair", "reference"] = "pair"
-    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    weights: WeightKind = TrainingSettings.weights
+    devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
     tile: TileSection | Literal["auto"] = "auto"
 
 
 class EncodingSection(Section):
     """How wanted probabilities become pulses."""
 
-    kind: Literal["coincidence", "log-amplitude", "duration-amplitude"] = EncodingSettings.kind
+    kind: EncodingKind = EncodingSettings.kind
     probability: Annotated[Fraction, Field(gt=0, lt=1)] = EncodingSettings.probability
-    gating: Literal["none", "auto"] | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
+    gating: Gating | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
     slots: Annotated[int, Field(ge=1, le=1000)] = EncodingSettings.slots
+
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> "EncodingSection":
+        refuse_without_effect(self, ("slots",), "kind", "coincidence")
+        return self
 
 
 class FeedbackSection(Section):
@@ -65,7 +113,7 @@ class FeedbackSection(Section):
 class TrainingSection(Section):
     """How to train; the words are those of docs/training.md."""
 
-    schedule: Literal["momentum", "per-sample", "mini-batch"] = TrainingSettings.schedule
+    schedule: Schedule = TrainingSettings.schedule
     epochs: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.epochs
     rate: _Positive = TrainingSettings.rate
     margin: _NotNegative = TrainingSettings.margin
@@ -76,10 +124,10 @@ class TrainingSection(Section):
     hidden_gain: _Positive = TrainingSettings.hidden_gain
     output_gain: _Positive = TrainingSettings.output_gain
     digital_rate: _NotNegative = TrainingSettings.digital_rate
-    rate_schedule: Literal["annealing", "constant", "cosine"] = TrainingSettings.rate_schedule
+    rate_schedule: RateSchedule = TrainingSettings.rate_schedule
     annealing: _NotNegative = TrainingSettings.annealing
     batch: Annotated[int, Field(ge=1, le=100_000)] = TrainingSettings.batch
-    output: Literal["trained", "code"] = TrainingSettings.output
+    output: OutputLayer = TrainingSettings.output
     normalisers: bool = TrainingSettings.normalisers
     digital_biases: bool = TrainingSettings.digital_biases
     validation_fraction: Annotated[Fraction, Field(ge=0, lt=1)] = TrainingSettings.validation_fraction
@@ -91,6 +139,14 @@ class TrainingSection(Section):
     feedback: FeedbackSection | None = None
     digital_alone: bool = TrainingSettings.digital_alone
 
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> "TrainingSection":
+        refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum")
+        refuse_without_effect(self, ("batch",), "schedule", "mini-batch")
+        refuse_without_effect(self, ("annealing",), "rate_schedule", "annealing")
+        refuse_without_effect(self, ("digital_rate",), "digital_biases", True)
+        return self
+
 
 class ExperimentFile(Section):
     """An experiment file."""
@@ -100,6 +156,33 @@ class ExperimentFile(Section):
     network: NetworkSection
     training: TrainingSection = TrainingSection()
     record: Literal["full", "tally"] = "full"
+
+    @model_validator(mode="after")
+    def _contradicts_nothing(self) -> "ExperimentFile":
+        try:
+            self.settings(None)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def settings(self, tile: TileLimit | None) -> TrainingSettings:
+        """Settings for the trainer.
+
+        Args:
+            tile: limit of tiles where the file leaves it to the bench.
+        """
+        network, wanted = self.network, self.network.tile
+        values = dict(self.training)
+        encoding, feedback = values.pop("encoding"), values.pop("feedback")
+        return TrainingSettings(
+            hidden=tuple(network.hidden),
+            devices=network.devices,
+            weights=network.weights,
+            tile=tile if isinstance(wanted, str) else TileLimit(wanted.rows, wanted.columns),
+            encoding=EncodingSettings(**dict(encoding)),
+            feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),
+            **values,
+        )
 
 
 @dataclass(frozen=True)
@@ -127,22 +210,7 @@ class ExperimentDescription:
         Args:
             bench: whose wires limit tiles where the experiment leaves their size to it.
         """
-        wanted = self.content.network.tile
-        tile = None if bench is None else tile_limit(bench)
-        if not isinstance(wanted, str):
-            tile = TileLimit(wanted.rows, wanted.columns)
-        values = dict(self.content.training)
-        encoding, feedback = values.pop("encoding"), values.pop("feedback")
-        network = self.content.network
-        return TrainingSettings(
-            hidden=tuple(network.hidden),
-            devices=network.devices,
-            weights=network.weights,
-            tile=tile,
-            encoding=EncodingSettings(**dict(encoding)),
-            feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),
-            **values,
-        )
+        return self.content.settings(None if bench is None else tile_limit(bench))
 
 
 def read_experiment_file(path: Path) -> ExperimentDescription:
@@ -201,3 +269,17 @@ def operation_settings(bench: BenchFile) -> tuple[ReadSettings, PulseSettings]:
             attempts=operation.attempts,
         ),
     )
+
+
+def check_bench(
+    crossbars: Sequence[Crossbar], settings: TrainingSettings, read: ReadSettings, pulse: PulseSettings
+) -> None:
+    """Refuse what a bench cannot do, before anything is sent and before the float network is trained.
+
+    Raises:
+        ConfigurationError: naming the key and what to write instead.
+    """
+    for crossbar in crossbars:
+        read.check(crossbar.capabilities)
+        pulse.check(crossbar.capabilities)
+        check_encoding(settings.encoding, crossbar.capabilities)

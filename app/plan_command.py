@@ -11,13 +11,14 @@ from rich.table import Table
 
 from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.planned import PlannedCrossbar, Spent, planned_crossbars, planned_square
+from ..protocols.data import split_validation
 from ..protocols.recorded import RecordedCrossbar
 from ..protocols.settings import PulseSettings, ReadSettings
 from ..protocols.training.layer import CrossbarLayer
 from ..protocols.training.placement import Place, layer_sizes, place_layers
 from ..protocols.training.rehearsal import Operation, rehearse
 from ..protocols.training.settings import TrainingSettings
-from .experiment_file import operation_settings, read_experiment_file
+from .experiment_file import check_bench, operation_settings, read_experiment_file
 from .format import count, duration
 
 SAMPLES = 16
@@ -73,8 +74,10 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
     experiment = read_experiment_file(experiment_path)
     split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
+    kept, held = split_validation(split, settings.validation_fraction, seed)
     sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
-    crossbars = planned_crossbars(bench)
+    crossbars = planned_crossbars(bench, seed)
+    check_bench(crossbars, settings, read, pulse)
     samples = split.train_x[:SAMPLES]
     features = np.concatenate([samples, np.ones((len(samples), 1))], axis=1)
     shapes = [one.capabilities.shape for one in crossbars]
@@ -85,7 +88,8 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
         "backend": bench.content.backend,
         "experiment": experiment.content.name,
         "network": "-".join(str(size) for size in (sizes[0][0] - 1, *(outputs for _, outputs in sizes))),
-        "samples": len(split.train_x),
+        "samples": len(kept.train_x),
+        "validation_samples": 0 if held is None else len(held.labels),
         "layers": [
             {
                 "layer": number,
@@ -96,7 +100,7 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
             }
             for number, ((inputs, outputs), places, one) in enumerate(zip(sizes, placed, costs, strict=True))
         ],
-        **_durations(costs, sizes, len(split.train_x), settings),
+        **_durations(costs, sizes, len(kept.train_x), len(split.train_x), settings),
         "sizes": _against_size(bench, read, pulse, settings, seed),
     }
 
@@ -111,7 +115,6 @@ def _rehearsed(
     seed: int,
 ) -> list[Costs]:
     """Mean costs of every operation of every layer."""
-    pulse.check(crossbars[0].capabilities)
     tiles = [RecordedCrossbar(one, number) for number, one in enumerate(crossbars)]
     layers = [CrossbarLayer(tiles, places, read, settings.layout) for places in placed]
     spent: list[dict[Operation, list[Spent]]] = [
@@ -127,12 +130,26 @@ def _rehearsed(
 
 
 def _durations(
-    costs: Sequence[Costs], sizes: Sequence[tuple[int, int]], samples: int, settings: TrainingSettings
+    costs: Sequence[Costs],
+    sizes: Sequence[tuple[int, int]],
+    samples: int,
+    evaluated: int,
+    settings: TrainingSettings,
 ) -> dict[str, dict[str, float]]:
-    """Bench time of one epoch (a pass over the training part and what closes it) and of all.
+    """Bench time of one epoch (a pass over the training part and what closes it) and of all, in s.
 
-    At least: no sample violates the margin, so nothing is pulsed. At most: every sample does, and every
-    update has all its sign phases. Digital parts trained alone take as many passes again, without pulses.
+    At least: no sample violates the margin, so nothing is pulsed; only the first epoch finds a best state,
+    which is mapped, and patience ends the training as soon as it may. At most: every sample violates the
+    margin, every update has all its sign phases, and every epoch is the best so far. Digital parts trained
+    alone take as many passes again, without pulses. Bounds are of how often things are done, each at its
+    mean cost; what comes before the first epoch and after the last one is in neither.
+
+    Args:
+        costs: of every layer.
+        sizes: (inputs, outputs) of every layer.
+        samples: shown in an epoch.
+        evaluated: read after it, the validation part included.
+        settings: of the training.
     """
     forward, backward, mapping = (
         sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "map")
@@ -143,16 +160,19 @@ def _durations(
         audits = factors / settings.audit_every if settings.audit_every else 0.0
         updating += factors * cost["update"].seconds
         auditing += 2 * audits * cost["map"].seconds
-    closing = samples * forward + (mapping if settings.pocket else 0.0)
-    reading, teaching = samples * forward, samples * backward
+    reading, teaching, closing = samples * forward, samples * backward, evaluated * forward
+    pocketing = mapping if settings.pocket else 0.0
     least = reading + closing
-    most = reading + teaching + updating + auditing + closing
+    most = reading + teaching + updating + auditing + closing + pocketing
     alone = settings.epochs if settings.digital_alone else 0
+    # The best state is that of the first epoch at the earliest, and patience counts from there.
+    fewest = min(settings.epochs, settings.patience + 1) if settings.patience else settings.epochs
     return {
         "epoch": {"at_least_s": least, "at_most_s": most},
         "training": {
             "epochs": settings.epochs,
-            "at_least_s": settings.epochs * least + alone * reading,
+            "fewest_epochs": fewest,
+            "at_least_s": fewest * least + pocketing + alone * reading,
             "at_most_s": settings.epochs * most + alone * (reading + teaching),
         },
     }
@@ -175,7 +195,7 @@ def _against_size(
     table: list[dict[str, object]] = []
     rng = np.random.default_rng([seed, 12])
     for size in SIZES:
-        crossbar = planned_square(bench, size)
+        crossbar = planned_square(bench, size, seed)
         if crossbar is None:
             return []
         outputs = settings.layout.outputs_within(size)
@@ -217,7 +237,8 @@ def print_plan(result: Mapping[str, object]) -> None:
     training = result["training"]
     if isinstance(training, Mapping):
         console.print(
-            f"{training['epochs']} epochs, the digital parts alone included if asked for, calibration not: "
+            f"{_epochs(training['fewest_epochs'], training['epochs'])}, the digital parts alone included if "
+            "asked for; calibration, first and last maps, the final test and measurements of feedback not: "
             f"{duration(training['at_least_s'])} to {duration(training['at_most_s'])}"
         )
     console.print("update: at most, with all sign phases. Nothing was opened.")
@@ -226,6 +247,10 @@ def print_plan(result: Mapping[str, object]) -> None:
         console.print(_sizes_table(sizes))
     else:
         console.print("lines are straight on channels, so there is no table against size")
+
+
+def _epochs(fewest: int, most: int) -> str:
+    return f"{most} epochs" if fewest == most else f"{fewest} (by patience) to {most} epochs"
 
 
 def _layers_table(result: Mapping[str, object]) -> Table:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..drivers.bench import BenchFile
 from ..drivers.contract import Floats
@@ -15,7 +15,14 @@ from ..protocols.data import Labels, load_data, split_indices
 from ..protocols.rbm import RbmSettings
 from ..protocols.training.placement import TileLimit
 from ..protocols.training.settings import EncodingSettings, TrainingSettings
-from .experiment_file import EncodingSection, TileSection, data_source, tile_limit
+from ..protocols.training.weights import WeightKind
+from .experiment_file import (
+    EncodingSection,
+    TileSection,
+    data_source,
+    refuse_without_effect,
+    tile_limit,
+)
 
 _Positive = Annotated[float, Field(gt=0, strict=False)]
 
@@ -32,8 +39,8 @@ class RbmSection(Section):
     """The machine and its training; the words are those of docs/rbm.md."""
 
     hidden: Annotated[int, Field(ge=1, le=4096)]
-    weights: Literal["pair", "reference"] = "pair"
-    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    weights: WeightKind = TrainingSettings.weights
+    devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
     tile: TileSection | Literal["auto"] = "auto"
     steps: Annotated[int, Field(ge=1, le=1000)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
@@ -49,6 +56,11 @@ class RbmSection(Section):
     threshold: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.3
     encoding: EncodingSection = EncodingSection(gating="auto")
     audit_every: Annotated[int, Field(ge=0)] = 50
+
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> "RbmSection":
+        refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum")
+        return self
 
 
 class RbmFile(Section):

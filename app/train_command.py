@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from ..drivers.bench import BenchDescription, read_bench_file
+from ..drivers.planned import planned_crossbars
 from ..errors import StoppedError
 from ..protocols.data import Split
 from ..protocols.training.baseline import FloatBaseline, float_baseline
 from ..protocols.training.loop import Trainer, TrainingResult
 from .clearance import clearance
 from .console import ConsoleMonitor, error_console
-from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
+from .experiment_file import ExperimentDescription, check_bench, operation_settings, read_experiment_file
 from .fidelity import fidelity_rows
 from .fused.loop import compiled_loop
 from .network_file import save_network
@@ -40,6 +41,7 @@ def train(
     split = experiment.load_split(seed)
     settings = experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
+    check_bench(planned_crossbars(bench, seed), settings, read, pulse)
     baseline = baseline_of(split, settings.hidden, seed)
     files = {EXPERIMENT: configuration(experiment.path, experiment.text)}
     with session(

@@ -143,24 +143,26 @@ class PlannedCrossbar:
         return plan
 
 
-def planned_crossbars(description: BenchDescription) -> tuple[PlannedCrossbar, ...]:
-    """Every crossbar of a bench, planned."""
+def planned_crossbars(description: BenchDescription, seed: int = 0) -> tuple[PlannedCrossbar, ...]:
+    """Every crossbar of a bench, planned; the seed is that of a simulated die whose file leaves it open."""
     relays = Relays()
     if description.content.backend == "smu":
         wiring = description.wiring
         tiles = range(len(wiring.tiles))
         return tuple(_planned_tile(description, wiring, tile, relays) for tile in tiles)
-    capabilities = [crossbar.capabilities for crossbar in open_bench(description).crossbars]
+    capabilities = [crossbar.capabilities for crossbar in open_bench(description, seed).crossbars]
     return tuple(PlannedCrossbar(one, DirectPlans(one.timing), relays) for one in capabilities)
 
 
-def planned_square(description: BenchDescription, size: int) -> PlannedCrossbar | None:
+def planned_square(description: BenchDescription, size: int, seed: int = 0) -> PlannedCrossbar | None:
     """The first crossbar of a bench as if it had `size` rows and columns, whether or not so many lines fit.
 
     None if its lines are straight on channels, so that it cannot grow.
     """
     if description.content.backend != "smu":
-        capabilities = replace(open_bench(description).crossbars[0].capabilities, rows=size, columns=size)
+        capabilities = replace(
+            open_bench(description, seed).crossbars[0].capabilities, rows=size, columns=size
+        )
         return PlannedCrossbar(capabilities, DirectPlans(capabilities.timing), Relays())
     wiring = description.wiring
     tile = wiring.tiles[0]

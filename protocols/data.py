@@ -79,7 +79,7 @@ class Part:
     labels: Labels
 
 
-def hold_back(split: Split, fraction: float, seed: int) -> tuple[Split, Part | None]:
+def split_validation(split: Split, fraction: float, seed: int) -> tuple[Split, Part | None]:
     """Take a validation part, stratified by class, out of the training part; the scaling stays.
 
     Args:
@@ -95,15 +95,8 @@ def hold_back(split: Split, fraction: float, seed: int) -> tuple[Split, Part | N
     """
     if fraction <= 0.0:
         return split, None
-    from sklearn.model_selection import train_test_split
-
     try:
-        kept, held = train_test_split(
-            np.arange(len(split.train_y)),
-            test_size=fraction,
-            random_state=seed % 2**32,
-            stratify=split.train_y,
-        )
+        kept, held = _stratified(split.train_y, fraction, seed)
     except ValueError as error:
         raise DataError(
             f"data {split.name}: no validation part of {fraction:.0%} can be taken ({error})"
@@ -125,7 +118,7 @@ def within_training(split: Split, fraction: float, seed: int) -> Split:
     Raises:
         DataError: too few samples of a class for that.
     """
-    kept, part = hold_back(split, fraction, seed)
+    kept, part = split_validation(split, fraction, seed)
     if part is None:
         raise DataError(f"a validation part of {fraction:g} of the training part; (0, 1) is accepted")
     return replace(kept, test_x=part.features, test_y=part.labels)
@@ -196,20 +189,22 @@ def split_indices(data: DataSet, test_fraction: float, seed: int) -> tuple[Label
     Raises:
         DataError: too few samples of a class.
     """
-    from sklearn.model_selection import train_test_split  # slow to import
-
     try:
-        train, test = train_test_split(
-            np.arange(len(data.labels)),
-            test_size=test_fraction,
-            random_state=seed % 2**32,
-            stratify=data.labels,
-        )
+        return _stratified(data.labels, test_fraction, seed)
     except ValueError as error:
         raise DataError(
             f"data {data.name}: cannot be split with test_fraction {test_fraction:g}: {error}"
         ) from None
-    return train, test
+
+
+def _stratified(labels: Labels, fraction: float, seed: int) -> tuple[Labels, Labels]:
+    """Indices of all samples but a share, and of that share, stratified by class; ValueError if too few."""
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    kept, held = train_test_split(
+        np.arange(len(labels)), test_size=fraction, random_state=seed % 2**32, stratify=labels
+    )
+    return kept, held
 
 
 def fit_scaler(features: Floats, scaling: Scaling) -> Scaler:

@@ -26,6 +26,7 @@ from .recorded import RecordedCrossbar
 from .settings import PulseSettings, ReadSettings
 from .training.controller_draws import layer_draws
 from .training.digital import fresh_digital
+from .training.encoding import check_encoding
 from .training.layer import CrossbarLayer
 from .training.network import CrossbarNetwork
 from .training.placement import place_layers, record_tiles, tiles_used
@@ -171,7 +172,8 @@ class ChipCouplings:
         monitor: who watches.
 
     Raises:
-        ConfigurationError: the layer does not fit the crossbars.
+        ConfigurationError: the layer does not fit the crossbars, or the bench cannot do what the encoding
+            needs.
     """
 
     def __init__(
@@ -189,6 +191,8 @@ class ChipCouplings:
         shapes = [crossbar.capabilities.shape for crossbar in crossbars]
         (places,) = place_layers(shapes, [(visible, settings.hidden)], training.layout, training.tile)
         self.crossbars: tuple[RecordedCrossbar, ...] = record_tiles(crossbars, tiles_used([places]), journal)
+        for crossbar in self.crossbars:
+            check_encoding(training.encoding, crossbar.capabilities)
         self.layer = CrossbarLayer(self.crossbars, places, read, training.layout)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 31]))
         network = CrossbarNetwork([self.layer], fresh_digital((), settings.hidden), 1.0, 1.0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ..compiled import kernel
 from ..drivers.contract import Floats
 from ..errors import ProtocolError
 
@@ -65,29 +64,17 @@ class WidthCurve:
         shares = np.minimum.accumulate(log_hazards - log_hazards[0] - 1e-3 * np.arange(len(widths)))
         return cls(shares[::-1].copy(), np.log(widths)[::-1].copy())
 
-    def width(self, share: float) -> float:
-        """Pulse width in s at which the hazard is this share of that of the full width, in (0, 1]."""
-        return width_at(math.log(share), self.log_shares, self.log_widths)
+    def widths(self, log_shares: Floats) -> Floats:
+        """Pulse widths in s for shares of the hazard of the full width: straight lines between the points.
 
+        Below the shortest measured width the hazard is taken to be proportional to the width.
 
-@kernel
-def width_at(log_share: float, log_shares: Floats, log_widths: Floats) -> float:
-    """Pulse width in s for a share of the hazard: straight lines between points of a `WidthCurve`.
-
-    Below the shortest measured width the hazard is taken to be proportional to the width.
-
-    Args:
-        log_share: ln of the share, <= 0.
-        log_shares: of the curve, rising, (points,).
-        log_widths: of the curve, (points,).
-    """
-    if log_share <= log_shares[0]:
-        return math.exp(log_widths[0] + log_share - log_shares[0])
-    for k in range(1, log_shares.size):
-        if log_share <= log_shares[k]:
-            part = (log_share - log_shares[k - 1]) / (log_shares[k] - log_shares[k - 1])
-            return math.exp(log_widths[k - 1] + part * (log_widths[k] - log_widths[k - 1]))
-    return math.exp(log_widths[-1])
+        Args:
+            log_shares: ln of the shares, <= 0; -inf for a width of 0.
+        """
+        below = np.minimum(log_shares - self.log_shares[0], 0.0)
+        logarithms: Floats = np.interp(log_shares, self.log_shares, self.log_widths) + below
+        return np.exp(logarithms)
 
 
 def log_hazard(probability: float) -> float:

@@ -125,11 +125,10 @@ class CompiledLoop:
                 momentum, vectors = True, (rule.u, rule.v, rule.sum_u, rule.sum_v)
             if isinstance(rule, RankOneMomentum | PerSample):
                 threshold = rule.threshold
-        gating = settings.encoding.gating
-        share = 0.0 if isinstance(gating, str) else gating  # `auto` gates other encodings only
         made = parts.new_layer(
             self._blocks[number][0], one.inputs, one.outputs, momentum, *vectors, threshold, draws.key,
-            draws.stream, slots, settings.encoding.probability, share, settings.audit_every, trained,
+            draws.stream, slots, settings.encoding.probability, settings.encoding.gated_share,
+            settings.audit_every, trained,
         )  # fmt: skip
         for other in self._blocks[number][1:]:
             parts.add_block(made, other)

@@ -10,9 +10,9 @@ from ...protocols.selection import TO_P, select_levels
 from ...protocols.training.block import scale_to
 from ...protocols.training.coincidence import choose_cells, fire, fire_lines
 from ...protocols.training.digital import activate, before_units, follow, move, scores_of, through_units
-from ...protocols.training.gating import gate_lines, largest_of
+from ...protocols.training.gating import gate_lines
 from ...protocols.training.network import judge_scores
-from ...protocols.training.rule import drop, follow_directions
+from ...protocols.training.rule import drop, follow_directions, largest_of
 from ...protocols.training.weights import add_scaled, gather_outputs, spread_errors
 from .parts import Block, Integers, Layer, Network
 
@@ -224,7 +224,7 @@ def update(network: Network, layer: Layer, number: int, which: int, strength: fl
     layer.number += 1
     layer.updates += 1
     layer.clipped += 1 if share > 1.0 else 0
-    layer.peaks += peak
+    layer.peaks += min(1.0, peak)
     layer.since_audit += 1
     for _ in range(layer.slots):
         fire(layer.row_chances, layer.key, layer.stream, layer.slot, layer.row_fires)

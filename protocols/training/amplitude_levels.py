@@ -12,119 +12,101 @@ No line exceeds V/2, so half-selected cells see V/2 at most. What the wires take
 to cell, is seen by audits as a slope other than 1.
 """
 
-import math
+from dataclasses import dataclass
 
-from ...compiled import kernel
-from ...drivers.contract import Floats
-from ..selection import Flags, rest_levels
-from ..switching_curve import width_at
+import numpy as np
 
-
-@kernel
-def peak_voltage(peak: float, intercept: float, slope: float, offset: float, most: float) -> float:
-    """Amplitude in V for a peak probability: from ln h = intercept + slope V, plus an offset, capped."""
-    hazard = -math.log1p(-min(peak, 1.0 - 1e-9))
-    return min((math.log(hazard) - intercept) / slope + offset, most)
+from ...drivers.contract import FLOATING, Capabilities, Floats, Pulse
+from ..selection import Flags, unselected_levels
+from ..settings import PulseSettings
+from ..switching_curve import SwitchingCurve, WidthCurve
 
 
-@kernel
-def log_levels(
-    rows: Floats, columns: Floats, row_flags: Flags, column_flags: Flags, polarity: int, each: int,
-    row_most: float, column_most: float, peak: float, slope: float, width: float, scheme: int, gated: bool,
-    row_levels: Floats, column_levels: Floats, widths: Floats,
-) -> bool:  # fmt: skip
-    """Levels of a `log-amplitude` pulse on a block.
+@dataclass(frozen=True)
+class LineShares:
+    """What the lines of a block have of the peak of an update, in one sign phase.
+
+    Attributes:
+        rows: ln(|f_i| / max|f|), <= 0, (inputs,); -inf for a row that is not selected.
+        columns: ln(|g_j| / max|g|), <= 0, (cell columns,); -inf for a column that is not selected.
+        polarity: 1 or -1.
+    """
+
+    rows: Floats
+    columns: Floats
+    polarity: int
+
+
+def log_shares(signals: Floats, most: float, chosen: Flags) -> Floats:
+    """ln(|signal| / most) of the chosen lines, -inf of the others; (lines,)."""
+    shares = np.full(len(signals), -np.inf)
+    shares[chosen] = np.log(np.abs(signals[chosen]) / most)
+    return shares
+
+
+def peak_voltage(peak: float, curve: SwitchingCurve, offset: float) -> float:
+    """Amplitude in V at which a cell switches with the peak probability (1 at most), plus an offset."""
+    return curve.amplitude(min(peak, 1.0 - 1e-9)) + offset
+
+
+def log_pulse(
+    shares: LineShares, peak: float, slope: float, pulse: PulseSettings, tile: Capabilities
+) -> Pulse | None:
+    """A `log-amplitude` pulse; None if it would select no cell.
 
     Args:
-        rows: of the factor, (inputs of the block,).
-        columns: of the factor, (outputs of the block,).
-        row_flags: rows of this sign phase, (inputs,).
-        column_flags: cell columns of this sign phase, (cell columns,).
-        polarity: 1 or -1.
-        each: cell columns of an output.
-        row_most: largest magnitude of a row of the whole layer.
-        column_most: the same of a column.
-        peak: amplitude of the cell with the largest signals, V.
+        shares: of the lines of the block.
+        peak: amplitude of a cell with the largest signals, V.
         slope: b, 1/V.
-        width: s.
-        scheme: place of the bias of unselected lines in `SCHEMES`.
-        gated: whether each row has a gate.
-        row_levels: returned, (rows of the tile,), V.
-        column_levels: returned, (columns of the tile,), V.
-        widths: returned, (rows of the tile,), s.
-
-    Returns:
-        Whether any cell is selected.
+        pulse: width and bias of unselected lines.
+        tile: that the block lies on.
     """
-    half = 0.5 * peak
-    rest_row, rest_column = rest_levels(scheme, polarity * peak)
-    if gated:
-        rest_row = 0.0
-        if scheme != 3:
-            rest_column = 0.0
-    some_row = some_column = False
-    for i in range(row_levels.size):
-        row_levels[i], widths[i] = rest_row, 0.0 if gated else width
-        if i < row_flags.size and row_flags[i]:
-            level = half + math.log(abs(rows[i]) / row_most) / slope
-            if level > 0.0:
-                row_levels[i], widths[i] = polarity * level, width
-                some_row = True
-    for j in range(column_levels.size):
-        column_levels[j] = rest_column
-        if j < column_flags.size and column_flags[j]:
-            level = half + math.log(abs(columns[j // each]) / column_most) / slope
-            if level > 0.0:
-                column_levels[j] = -polarity * level
-                some_column = True
-    return some_row and some_column
+    sign = shares.polarity
+    rest_row, rest_column = unselected_levels(pulse.unselected, sign * peak)
+    if tile.gate_lines:  # closed rows need no bias, and open ones are at levels of their own
+        rest_row, rest_column = 0.0, rest_column if pulse.unselected == "float" else 0.0
+    rows, columns = (0.5 * peak + one / slope for one in (shares.rows, shares.columns))
+    if not ((rows > 0.0).any() and (columns > 0.0).any()):
+        return None
+    open_gates = _whole(np.where(rows > 0.0, pulse.width, 0.0), tile.rows, 0.0)
+    return Pulse(
+        _whole(np.where(rows > 0.0, sign * rows, rest_row), tile.rows, rest_row),
+        _whole(np.where(columns > 0.0, -sign * columns, rest_column), tile.columns, rest_column),
+        open_gates if tile.gate_lines else pulse.width,
+    )
 
 
-@kernel
-def duration_levels(
-    rows: Floats, columns: Floats, row_flags: Flags, column_flags: Flags, polarity: int, each: int,
-    row_most: float, column_most: float, peak: float, slope: float, log_shares: Floats, log_widths: Floats,
-    shortest: float, scheme: int, row_levels: Floats, column_levels: Floats, widths: Floats,
-) -> bool:  # fmt: skip
-    """Levels and gate widths of a `duration-amplitude` pulse on a block of a tile with gates.
+def duration_pulse(
+    shares: LineShares, peak: float, slope: float, curve: WidthCurve, pulse: PulseSettings, tile: Capabilities
+) -> Pulse | None:
+    """A `duration-amplitude` pulse on a tile with gates; None if it would select no cell.
+
+    A gate that would open for less than half of the shortest pulse of the bench stays closed.
 
     Args:
-        rows: of the factor, (inputs of the block,).
-        columns: of the factor, (outputs of the block,).
-        row_flags: rows of this sign phase, (inputs,).
-        column_flags: cell columns of this sign phase, (cell columns,).
-        polarity: 1 or -1.
-        each: cell columns of an output.
-        row_most: largest magnitude of a row of the whole layer.
-        column_most: the same of a column.
-        peak: amplitude of the cell with the largest signals, V.
+        shares: of the lines of the block.
+        peak: amplitude of a cell with the largest signals, V.
         slope: b, 1/V.
-        log_shares: of the `WidthCurve` of this polarity.
-        log_widths: of the same.
-        shortest: pulse of the bench, s; a gate that would open for less than half of it stays closed.
-        scheme: place of the bias of unselected lines in `SCHEMES`.
-        row_levels: returned, (rows of the tile,), V.
-        column_levels: returned, (columns of the tile,), V.
-        widths: returned, (rows of the tile,), s; 0 keeps a gate closed.
-
-    Returns:
-        Whether any cell is selected.
+        curve: hazard against pulse width, of this polarity.
+        pulse: bias of unselected lines.
+        tile: that the block lies on.
     """
-    half = 0.5 * polarity * peak
-    rest_column = rest_levels(scheme, polarity * peak)[1] if scheme == 3 else half
-    some_row = some_column = False
-    for i in range(row_levels.size):
-        row_levels[i], widths[i] = 0.0, 0.0
-        if i < row_flags.size and row_flags[i]:
-            width = width_at(math.log(abs(rows[i]) / row_most), log_shares, log_widths)
-            if width >= 0.5 * shortest:
-                row_levels[i], widths[i] = half, max(width, shortest)
-                some_row = True
-    for j in range(column_levels.size):
-        column_levels[j] = rest_column
-        if j < column_flags.size and column_flags[j]:
-            level = peak + math.log(abs(columns[j // each]) / column_most) / slope
-            if level > 0.0:
-                column_levels[j] = half - polarity * level
-                some_column = True
-    return some_row and some_column
+    half = 0.5 * shares.polarity * peak
+    # Unselected columns follow the open rows, so that only selected cells see a voltage.
+    rest_column = FLOATING if pulse.unselected == "float" else half
+    widths = curve.widths(shares.rows)
+    widths = np.where(widths >= 0.5 * tile.minimum_width, np.maximum(widths, tile.minimum_width), 0.0)
+    amplitudes = peak + shares.columns / slope
+    if not (widths.any() and (amplitudes > 0.0).any()):
+        return None
+    columns = np.where(amplitudes > 0.0, half - shares.polarity * amplitudes, rest_column)
+    return Pulse(
+        _whole(np.where(widths > 0.0, half, 0.0), tile.rows, 0.0),
+        _whole(columns, tile.columns, rest_column),
+        _whole(widths, tile.rows, 0.0),
+    )
+
+
+def _whole(values: Floats, lines: int, rest: float) -> Floats:
+    """Values of the first lines of a tile, and the same `rest` for those beyond them; (lines,)."""
+    return np.pad(values, (0, lines - len(values)), constant_values=rest)

@@ -110,6 +110,12 @@ class Audit:
         """Record every bin that holds cells, and cells that were asked to stay as requested 0.
 
         The polarity of a cell at rest is the one in which it could switch.
+
+        Args:
+            journal: where to.
+            tile: of the block.
+            layer: of the block.
+            epoch: from 0 on.
         """
         for index, polarity in enumerate(_POLARITIES):
             if self._resting[index]:

@@ -17,7 +17,7 @@ from ...draws import Word, uniform_pair
 from ...drivers.contract import Floats
 from ..selection import TO_AP, TO_P, Flags
 from .controller_draws import Draws
-from .rule import Factor
+from .rule import Factor, largest_of
 from .settings import EncodingSettings
 
 
@@ -80,11 +80,7 @@ def fire_lines(
         Share of slots in which a cell at the peak must be selected: over 1 where the wanted probability is
         clipped; 0 if nothing is asked for.
     """
-    row_most, column_most = 0.0, 0.0
-    for value in rows:
-        row_most = max(row_most, abs(value))
-    for value in columns:
-        column_most = max(column_most, abs(value))
+    row_most, column_most = largest_of(rows), largest_of(columns)
     peak = min(1.0, strength * row_most * column_most)
     if not peak > 0.0:
         return 0.0

@@ -15,14 +15,14 @@ import numpy as np
 from ...drivers.contract import Capabilities, Floats, Pulse
 from ...errors import ConfigurationError
 from ..calibration import CurveNeeds
-from ..selection import SCHEMES, TO_AP, TO_P, Flags
+from ..selection import TO_AP, TO_P, Flags
 from ..settings import PulseSettings
-from .amplitude_levels import duration_levels, log_levels, peak_voltage
+from .amplitude_levels import LineShares, duration_pulse, log_pulse, log_shares, peak_voltage
 from .block import Block
 from .coincidence import Phase, fired, firing, phases
 from .controller_draws import Draws
-from .gating import gated, largest_of
-from .rule import Factor
+from .gating import gated
+from .rule import Factor, largest_of
 from .settings import EncodingSettings
 
 _LOW_SHARE = 0.2
@@ -64,7 +64,7 @@ class Plan:
         factor: on the lines that take part.
         row_chances: of taking part in a slot, (inputs,).
         column_chances: the same, (outputs,).
-        clipped: whether more was wanted than the encoding can give.
+        clipped: whether more was wanted than the encoding can give at any amplitude.
     """
 
     factor: Factor
@@ -74,7 +74,14 @@ class Plan:
 
 
 def planned(factor: Factor, settings: EncodingSettings, draws: Draws, update: int) -> Plan | None:
-    """What an update will be; None if it asks for nothing."""
+    """What an update will be; None if it asks for nothing.
+
+    Args:
+        factor: wanted on a layer.
+        settings: of the encoding.
+        draws: of the layer, for gating.
+        update: number since training began.
+    """
     if not peak_of(factor) > 0.0:
         return None
     some = gated(factor, settings, draws, update)
@@ -94,10 +101,17 @@ def peak_of(factor: Factor) -> float:
 
 @dataclass(frozen=True)
 class EncodedPulse:
-    """A pulse of an update on one tile, and the cells of the block that it is meant for."""
+    """A pulse of an update on one tile.
+
+    Attributes:
+        phase: cells of the block that it is meant for.
+        pulse: see there.
+        capped: whether the wanted probability would take more than the highest amplitude allowed.
+    """
 
     phase: Phase
     pulse: Pulse
+    capped: bool = False
 
 
 class BlockEncoder:
@@ -108,16 +122,14 @@ class BlockEncoder:
 
     Args:
         block: calibrated for the encoding.
-        settings: of the encoding.
+        settings: of the encoding, which the bench can do, see `check_encoding`.
         pulse: width, highest amplitude and bias of unselected lines.
 
     Raises:
-        ConfigurationError: the bench cannot do what the encoding needs.
         ProtocolError: p0 needs an amplitude outside the range that was searched.
     """
 
     def __init__(self, block: Block, settings: EncodingSettings, pulse: PulseSettings) -> None:
-        check_encoding(settings, block.crossbar.capabilities)
         self._block, self._settings, self._pulse = block, settings, pulse
         self.calibrated = {
             polarity: block.calibration.amplitude(polarity, settings.probability, pulse)
@@ -155,36 +167,31 @@ class BlockEncoder:
         made = []
         for phase in found:
             offset = amplitudes[phase.polarity] - self.calibrated[phase.polarity]
-            pulse = self._by_amplitude(plan.factor, rows, columns, phase, offset)
-            if pulse is not None:
-                made.append(EncodedPulse(phase, pulse))
+            encoded = self._by_amplitude(plan.factor, rows, columns, phase, offset)
+            if encoded is not None:
+                made.append(encoded)
         return made
 
     def _by_amplitude(
         self, factor: Factor, rows: Floats, columns: Floats, phase: Phase, offset: float
-    ) -> Pulse | None:
+    ) -> EncodedPulse | None:
         """A pulse of many levels for one sign phase; None if no cell of the block would be selected."""
-        block, pulse = self._block, self._pulse
-        curve = block.calibration.curve(phase.polarity)
-        scheme, can = SCHEMES.index(pulse.unselected), block.crossbar.capabilities
-        peak = peak_voltage(peak_of(factor), curve.intercept, curve.slope, offset, pulse.search_to)
-        row_most, column_most = largest_of(factor.rows), largest_of(factor.columns)
-        row_levels, column_levels = np.empty(can.rows), np.empty(can.columns)
-        widths = np.empty(can.rows)
+        block, most = self._block, self._pulse.search_to
+        curve, tile = block.calibration.curve(phase.polarity), block.crossbar.capabilities
+        wanted = peak_voltage(peak_of(factor), curve, offset)
+        peak = min(wanted, most)
+        each = block.layout.each
+        shares = LineShares(
+            log_shares(rows, largest_of(factor.rows), phase.rows),
+            log_shares(np.repeat(columns, each), largest_of(factor.columns), phase.columns),
+            phase.polarity,
+        )
         if self._settings.kind == "log-amplitude":
-            some = log_levels(
-                rows, columns, phase.rows, phase.columns, phase.polarity, block.layout.each, row_most,
-                column_most, peak, curve.slope, pulse.width, scheme, block.gated, row_levels, column_levels,
-                widths,
-            )  # fmt: skip
+            pulse = log_pulse(shares, peak, curve.slope, self._pulse, tile)
         else:
             known = block.calibration.widths(phase.polarity)
-            some = duration_levels(
-                rows, columns, phase.rows, phase.columns, phase.polarity, block.layout.each, row_most,
-                column_most, peak, curve.slope, known.log_shares, known.log_widths, can.minimum_width, scheme,
-                row_levels, column_levels, widths,
-            )  # fmt: skip
-        return Pulse(row_levels, column_levels, widths if block.gated else pulse.width) if some else None
+            pulse = duration_pulse(shares, peak, curve.slope, known, self._pulse, tile)
+        return None if pulse is None else EncodedPulse(phase, pulse, capped=wanted > most)
 
 
 def slot_fires(plan: Plan, draws: Draws, slot: int) -> tuple[Flags, Flags]:

@@ -36,7 +36,15 @@ def record_epoch(
     rules: Sequence[Rule],
     crossbars: Sequence[RecordedCrossbar],
 ) -> None:
-    """Write metrics and audits of an epoch."""
+    """Write metrics and audits of an epoch.
+
+    Args:
+        journal: where to.
+        epoch: how it went.
+        updaters: of the trained layers, with their counts of the epoch.
+        rules: of the same layers.
+        crossbars: with their totals so far.
+    """
     counts = [updater.counts for updater in updaters]
     tallies = [updater.audited() for updater in updaters]
     updates = sum(one.updates for one in counts)
@@ -45,6 +53,7 @@ def record_epoch(
         "train_accuracy": epoch.train.accuracy,
         "train_log_likelihood": epoch.train.log_likelihood,
         "violators": epoch.violators / max(epoch.samples, 1),
+        "updates": float(updates),
         "pulses": float(sum(one.pulses for one in counts)),
         "clipped_share": sum(one.clipped for one in counts) / max(updates, 1),
         "peak_probability": sum(one.peaks for one in counts) / max(updates, 1),

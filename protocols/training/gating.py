@@ -13,7 +13,7 @@ from ...compiled import kernel
 from ...draws import Word, uniform_pair
 from ...drivers.contract import Floats
 from .controller_draws import Draws
-from .rule import Factor
+from .rule import Factor, largest_of
 from .settings import EncodingSettings
 
 _LEAST_LINES = 1.0
@@ -22,12 +22,12 @@ _LEAST_LINES = 1.0
 
 def gated(factor: Factor, settings: EncodingSettings, draws: Draws, update: int) -> Factor:
     """The factor on the lines that take part in an update, by number since training began."""
-    if settings.gating == "none" or (settings.gating == "auto" and settings.kind == "coincidence"):
+    share = settings.gated_share
+    if share == 0.0:
         return factor
-    fixed = -1.0 if isinstance(settings.gating, str) else settings.gating
     rows, columns = np.empty_like(factor.rows), np.empty_like(factor.columns)
     strength = gate_lines(
-        factor.rows, factor.columns, factor.strength, fixed, settings.probability, draws.key,
+        factor.rows, factor.columns, factor.strength, share, settings.probability, draws.key,
         draws.stream + 2, update, rows, columns,
     )  # fmt: skip
     return Factor(rows, columns, strength)
@@ -65,12 +65,3 @@ def gate_lines(
     for j in range(columns.size):
         some_columns[j] = columns[j] if uniform_pair(key, stream + 1, event, j)[0] < column_share else 0.0
     return strength / (row_share * column_share)
-
-
-@kernel
-def largest_of(values: Floats) -> float:
-    """Largest magnitude, 0 for none."""
-    most = 0.0
-    for value in values:
-        most = max(most, abs(value))
-    return most

@@ -46,13 +46,6 @@ class CrossbarLayer:
         self.layout = layout
         self.blocks = tuple(Block(crossbars[place.tile], place, layout, read) for place in places)
 
-    @classmethod
-    def on_tile(
-        cls, crossbar: RecordedCrossbar, inputs: int, outputs: int, read: ReadSettings, layout: WeightLayout
-    ) -> "CrossbarLayer":
-        """A whole layer on one tile."""
-        return cls([crossbar], [Place(0, 0, inputs, 0, outputs)], read, layout)
-
     def forward(self, signals: Floats) -> Floats:
         """x W in units of one weight, read through the crossbars.
 
@@ -92,10 +85,6 @@ class CrossbarLayer:
                 each * place.first_output : each * (place.first_output + place.outputs),
             ] = block.cells(found.state)
         return whole
-
-    def weights(self) -> Floats:
-        """Weights (inputs, outputs) as maps of the tiles show them; for checks, training never asks."""
-        return self.layout.weights_of(self.cells(self.maps()))
 
     def check_cells(self, cells: States) -> None:
         """Refuse states that are not those of this layer.

@@ -5,19 +5,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...drivers.contract import Crossbar, Floats
-from ...errors import ConfigurationError
-from ..data import Split, hold_back
+from ..data import Split, split_validation
 from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
 from ..settings import PulseSettings, ReadSettings
 from .controller_draws import layer_draws
 from .digital import fresh_digital
+from .encoding import check_encoding
 from .epoch_record import Epoch, record_epoch
 from .feedback import Feedback
 from .layer import CrossbarLayer
@@ -25,9 +25,9 @@ from .network import CrossbarNetwork, judge_scores
 from .placement import layer_sizes, place_layers, record_tiles, tiles_used
 from .pocket import Pocketed, TrainedNetwork, restore, take
 from .preparation import prepare
-from .rule import Rule, make_rule
+from .rule import Rule, RuleMaker, make_rule
 from .scores import Score, confusion, evaluate
-from .settings import TrainingSettings
+from .settings import FeedbackSettings, TrainingSettings
 from .update import Updater
 
 __all__ = ["TrainedNetwork", "Trainer", "TrainingResult"]
@@ -37,7 +37,7 @@ _AT_ONCE = 256
 """Samples shown between two looks at whoever watches."""
 _TOLD_EVERY = 16
 """Samples between two notes of progress."""
-_SUITING_EPOCHS = 3
+_ADAPTING_EPOCHS = 3
 """First epochs after which an automatic period may change."""
 _PEAK_SHARE = 0.2
 """Mean peak of pulses that an automatic period aims at, as a share of p0; some ask for much more."""
@@ -119,7 +119,7 @@ class Trainer:
     """A network being trained on crossbars.
 
     Args:
-        crossbars: one a layer, in order.
+        crossbars: tiles of the bench, in its order; the layers are placed on the first of them.
         split: data.
         read: how to read.
         pulse: how to pulse.
@@ -128,9 +128,10 @@ class Trainer:
         journal: where to record; None records nothing.
         monitor: who watches.
         compile_loop: offers a loop that is as good as this one and faster, or none; None never asks.
+        rule_of: makes the update rule of a layer from its inputs, outputs and the settings.
 
     Raises:
-        ConfigurationError: layers do not fit the crossbars.
+        ConfigurationError: layers do not fit the crossbars, or the bench cannot do what the encoding needs.
     """
 
     def __init__(
@@ -144,13 +145,9 @@ class Trainer:
         journal: Journal | None,
         monitor: Monitor,
         compile_loop: Callable[[LoopParts], SampleLoop | None] | None = None,
+        rule_of: RuleMaker = make_rule,
     ) -> None:
-        if settings.output == "code" and not settings.hidden:
-            raise ConfigurationError(
-                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
-                "is empty; write trained or give hidden units"
-            )
-        split, self._validation = hold_back(split, settings.validation_fraction, seed)
+        split, self._validation = split_validation(split, settings.validation_fraction, seed)
         self._split, self._settings, self.seed = split, settings, seed
         self._read, self._pulse = read, pulse
         self._journal, self._monitor = journal, monitor
@@ -159,6 +156,8 @@ class Trainer:
         shapes = [crossbar.capabilities.shape for crossbar in crossbars]
         placed = place_layers(shapes, sizes, settings.layout, settings.tile)
         self.crossbars = record_tiles(crossbars, tiles_used(placed), journal)
+        for crossbar in self.crossbars:
+            check_encoding(settings.encoding, crossbar.capabilities)
         layers = [CrossbarLayer(self.crossbars, places, read, settings.layout) for places in placed]
         self.network = CrossbarNetwork(
             layers,
@@ -166,7 +165,7 @@ class Trainer:
             settings.hidden_gain,
             settings.output_gain,
         )
-        self._compile = compile_loop
+        self._compile, self._rule_of = compile_loop, rule_of
         self._fast: SampleLoop | None = None
         self._updaters: list[Updater] = []
         self._rules: list[Rule] = []
@@ -185,9 +184,7 @@ class Trainer:
         )  # fmt: skip
         digital_alone = self._train_digital_alone() if self._settings.digital_alone else None
         self._maps("before", None)
-        self._start()
-        self._follow_drift()
-        self._choose_loop()
+        self._start(self._settings.feedback)
         began, samples = time.perf_counter(), 0
         for epoch in range(self._settings.epochs):
             samples += self._epoch(epoch)
@@ -204,8 +201,8 @@ class Trainer:
         maps = self._maps("after", None)
         return self._finish(maps, digital_alone, epochs, samples, wall_time, failed, interrupted)
 
-    def _start(self) -> None:
-        """Fresh digital parts, rules and updaters for training from here."""
+    def _start(self, feedback: FeedbackSettings | None) -> None:
+        """Fresh digital parts, rules and updaters for training from here, with feedback if any."""
         settings, classes = self._settings, len(self._split.classes)
         self.network.digital = fresh_digital(settings.hidden, classes)
         with self._during("statistics", None):
@@ -223,22 +220,14 @@ class Trainer:
             )
             for number, layer in enumerate(trained)
         ]
-        self._rules = [make_rule(layer.inputs, layer.outputs, settings, self._rng) for layer in trained]
-        self._choose_loop()
-
-    def _choose_loop(self) -> None:
-        parts = LoopParts(self.network, self._rules, self._updaters, self._split, self._settings, self._pulse)
+        self._rules = [self._rule_of(layer.inputs, layer.outputs, settings, self._rng) for layer in trained]
+        if feedback is not None:
+            for one in (block for updater in self._updaters for block in updater.blocks):
+                one.feedback = Feedback(
+                    one.block, feedback, one.amplitudes, self._read, self._pulse, self._rng
+                )
+        parts = LoopParts(self.network, self._rules, self._updaters, self._split, settings, self._pulse)
         self._fast = None if self._compile is None else self._compile(parts)
-
-    def _follow_drift(self) -> None:
-        """Let the select voltage of every layer follow its reference cells, if asked to."""
-        settings = self._settings
-        if settings.feedback is None:
-            return
-        for one in (block for updater in self._updaters for block in updater.blocks):
-            one.feedback = Feedback(
-                one.block, settings.feedback, one.amplitudes, self._read, self._pulse, self._rng
-            )
 
     def _show(self, order: NDArray[np.int64], epoch: int, fall: float, pulse: bool) -> tuple[int, int]:
         """Show the first of some samples, or as many as the compiled loop takes; how many, and violators."""
@@ -310,22 +299,23 @@ class Trainer:
             self._best = value, epoch
             if settings.pocket:
                 with self._during("pocket", epoch):
-                    self._pocket = take(self.network, value, epoch)
+                    part: Literal["training", "validation"] = "training" if held is None else "validation"
+                    self._pocket = take(self.network, value, epoch, part)
         for updater in self._updaters:
             updater.close_epoch()
         if self._journal is not None:
             done = Epoch(epoch, samples, violators, train, None if held is None else score)
             record_epoch(self._journal, done, self._updaters, self._rules, self.crossbars)
-        if epoch < _SUITING_EPOCHS:
-            self._suit(settings.rate_share(epoch))
+        if epoch < _ADAPTING_EPOCHS:
+            self._adapt_periods(settings.rate_share(epoch))
         return score
 
-    def _suit(self, share: float) -> None:
+    def _adapt_periods(self, share: float) -> None:
         """Let rules that may choose their period bring the peak of a pulse near p0."""
         for rule, updater in zip(self._rules, self._updaters, strict=True):
             if updater.counts.updates:
                 peak = updater.counts.peaks / updater.counts.updates / share
-                rule.suit(peak, _PEAK_SHARE * self._settings.encoding.probability)
+                rule.adapt_period(peak, _PEAK_SHARE * self._settings.encoding.probability)
 
     def _gave_up(self, epoch: int) -> bool:
         """Whether too many epochs passed without a better state."""
@@ -343,7 +333,7 @@ class Trainer:
 
         They start anew afterwards.
         """
-        self._start()
+        self._start(None)
         settings, split = self._settings, self._split
         order = np.random.default_rng(np.random.SeedSequence([self.seed, 8]))
         for epoch in range(settings.epochs):

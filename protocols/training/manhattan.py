@@ -65,31 +65,26 @@ class SignRule:
         drop(columns, self._settings.threshold)
         return [Factor(np.sign(rows), np.sign(columns), _SURE)]
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Its period is tuned beforehand."""
 
 
-class ManhattanTrainer(Trainer):
-    """A trainer whose rule is the Manhattan rule; all else is as in training in situ."""
-
-    def __init__(
-        self,
-        crossbars: Sequence[Crossbar],
-        split: Split,
-        read: ReadSettings,
-        pulse: PulseSettings,
-        settings: TrainingSettings,
-        seed: int,
-        journal: Journal | None,
-        monitor: Monitor,
-        manhattan: ManhattanSettings,
-    ) -> None:
-        super().__init__(crossbars, split, read, pulse, with_strong_pulses(settings), seed, journal, monitor)
-        self._manhattan = manhattan
-
-    def _start(self) -> None:
-        super()._start()
-        self._rules = [SignRule(self._manhattan) for _ in self._rules]
+def manhattan_trainer(
+    crossbars: Sequence[Crossbar],
+    split: Split,
+    read: ReadSettings,
+    pulse: PulseSettings,
+    settings: TrainingSettings,
+    seed: int,
+    journal: Journal | None,
+    monitor: Monitor,
+    manhattan: ManhattanSettings,
+) -> Trainer:
+    """A trainer whose rule is the Manhattan rule; all else, and the arguments, are as in training in situ."""
+    return Trainer(
+        crossbars, split, read, pulse, with_strong_pulses(settings), seed, journal, monitor,
+        rule_of=lambda *_: SignRule(manhattan),
+    )  # fmt: skip
 
 
 def with_strong_pulses(settings: TrainingSettings) -> TrainingSettings:
@@ -109,15 +104,28 @@ def tune_manhattan(
     """The best candidate on a validation part of the training part, on this very chip.
 
     The test part is not looked at. What the chip held is gone afterwards.
+
+    Args:
+        crossbars: tiles of the bench, in its order.
+        split: data; its training part is split again.
+        read: how to read.
+        pulse: how to pulse.
+        settings: of the training in situ beside which it stands; tuning takes a fourth of its epochs.
+        seed: of the split within and of what the controller draws.
+        monitor: shows progress; asked to stop, the best candidate so far is returned.
     """
     validation = within_training(split, _VALIDATION, seed)
     shorter = replace(
-        settings, epochs=max(1, settings.epochs // _SHORTER), audit_every=0, digital_alone=False
+        settings,
+        epochs=max(1, settings.epochs // _SHORTER),
+        audit_every=0,
+        balance=False,
+        digital_alone=False,
     )
     best, best_score = CANDIDATES[0], -1.0
     for number, candidate in enumerate(CANDIDATES):
         monitor.progress("tune Manhattan", number, len(CANDIDATES))
-        trainer = ManhattanTrainer(
+        trainer = manhattan_trainer(
             crossbars, validation, read, pulse, shorter, seed, None, monitor, candidate
         )
         score = trainer.run().test.accuracy

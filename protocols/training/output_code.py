@@ -6,7 +6,7 @@ from ..calibration import Calibration
 from ..journal import FinishingMonitor, Monitor, States
 from ..programming import program
 from ..settings import PulseSettings, ReadSettings
-from .block import Block
+from .block import Block, without_stuck
 
 _FEW = 3
 """Classes up to which one class is set against the rest, and its complement, by turns."""
@@ -17,6 +17,11 @@ def output_code(units: int, classes: int, rng: np.random.Generator) -> States:
 
     With few classes there are too few balanced divisions; there one class against the rest and the
     complements of that follow each other.
+
+    Args:
+        units: hidden units under the output layer.
+        classes: of the data.
+        rng: draws the divisions.
     """
     code = np.empty((units, classes), dtype=np.int8)
     for unit in range(units):
@@ -33,11 +38,18 @@ def write_cells(
     block: Block, cells: States, found: Calibration, read: ReadSettings, pulse: PulseSettings,
     monitor: Monitor,
 ) -> int:  # fmt: skip
-    """Program a block with its part of a layer's cells (inputs, cell columns); returns cells that failed."""
-    target = block.target(cells)
-    target[found.levels.stuck >= 0] = -1
+    """Program a block with its part of a layer's cells; returns how many failed, stuck cells not counted.
+
+    Args:
+        block: to be programmed.
+        cells: states of the whole layer, (inputs, cell columns).
+        found: calibration of its tile.
+        read: how to verify.
+        pulse: how to program.
+        monitor: shows progress.
+    """
     report = program(
-        block.crossbar, target, found, read, pulse, FinishingMonitor(monitor),
-        f"code on tile {block.crossbar.tile}",
+        block.crossbar, without_stuck(block.target(cells), found.levels), found, read, pulse,
+        FinishingMonitor(monitor), f"code on tile {block.crossbar.tile}",
     )  # fmt: skip
     return len(report.failed)

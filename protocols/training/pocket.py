@@ -1,10 +1,12 @@
 """The best state seen so far, and how a chip is brought back to it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..journal import FinishingMonitor, Journal, Monitor, States
 from ..programming import program
 from ..settings import PulseSettings, ReadSettings
+from .block import without_stuck
 from .digital import Digital
 from .network import CrossbarNetwork
 from .weights import WeightKind, WeightLayout
@@ -41,19 +43,23 @@ class Pocketed:
         value: by which states are compared; the larger the better.
         epoch: after which it was seen.
         network: what it was.
+        chosen_on: part of the data that the value is of, "training" or "validation".
     """
 
     value: float
     epoch: int
     network: TrainedNetwork
+    chosen_on: Literal["training", "validation"]
 
 
-def take(network: CrossbarNetwork, value: float, epoch: int) -> Pocketed:
-    """Read the chip out as it is."""
+def take(
+    network: CrossbarNetwork, value: float, epoch: int, chosen_on: Literal["training", "validation"]
+) -> Pocketed:
+    """Read the chip out as it is; arguments as the attributes of `Pocketed`."""
     states = tuple(layer.cells(layer.maps()) for layer in network.layers)
     layout = network.layers[0].layout
     trained = TrainedNetwork(states, network.digital, layout.devices, layout.kind)
-    return Pocketed(value, epoch, trained)
+    return Pocketed(value, epoch, trained, chosen_on)
 
 
 def restore(
@@ -64,13 +70,21 @@ def restore(
     journal: Journal | None,
     monitor: Monitor,
 ) -> int:
-    """Bring chip and controller back to a pocketed state; returns cells that would not follow."""
+    """Bring chip and controller back to a pocketed state; returns cells that would not follow.
+
+    Args:
+        network: on its chip.
+        pocketed: state to come back to.
+        read: how to verify.
+        pulse: how to program.
+        journal: where to tell; None tells nobody.
+        monitor: shows progress.
+    """
     failed = 0
     network.digital = pocketed.network.digital
     for layer, states in zip(network.layers, pocketed.network.states, strict=True):
         for block in layer.blocks:
-            target = block.target(states)
-            target[block.calibration.levels.stuck >= 0] = -1
+            target = without_stuck(block.target(states), block.calibration.levels)
             with block.crossbar.during("restore"):
                 report = program(
                     block.crossbar, target, block.calibration, read, pulse, FinishingMonitor(monitor),
@@ -80,7 +94,7 @@ def restore(
     if journal is not None:
         journal.message(
             "warning" if failed else "info",
-            f"restored the best state on the training part, of epoch {pocketed.epoch + 1}; "
+            f"restored the best state on the {pocketed.chosen_on} part, of epoch {pocketed.epoch + 1}; "
             f"{failed} cells did not follow",
         )
     return failed

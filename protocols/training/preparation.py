@@ -8,8 +8,8 @@ from ..journal import FinishingMonitor, Journal, Monitor, States
 from ..programming import program
 from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
-from .block import Block
-from .encoding import check_encoding, needs_of
+from .block import Block, without_stuck
+from .encoding import needs_of
 from .network import CrossbarNetwork
 from .output_code import output_code, write_cells
 from .settings import TrainingSettings
@@ -43,8 +43,6 @@ def prepare(
         StoppedError: the monitor asked to stop.
     """
     probability, needs = settings.encoding.probability, needs_of(settings.encoding)
-    for block in (one for layer in network.layers for one in layer.blocks):
-        check_encoding(settings.encoding, block.crossbar.capabilities)
     for number, layer in enumerate(network.layers):
         code: States | None = None
         if settings.output == "code" and number == len(network.layers) - 1:
@@ -56,21 +54,27 @@ def prepare(
                     block.crossbar, read, pulse, probability, rng, monitor, f"calibrate tile {tile}", needs
                 )
                 write_random(block, found, pulse, rng, monitor)
-                write_references(block, found, read, pulse, monitor)
+                unset = write_references(block, found, read, pulse, monitor)
                 failed = 0 if code is None else write_cells(block, code, found, read, pulse, monitor)
                 block.calibrate(found, rng)
             if journal is not None:
                 _tell(journal, block, found, probability)
-                if failed:
-                    journal.message(
-                        "warning", f"tile {tile}: {failed} cells of the output code did not follow"
-                    )
+                for count, what in ((unset, "reference columns"), (failed, "output code")):
+                    if count:
+                        journal.message("warning", f"tile {tile}: {count} cells of the {what} did not follow")
 
 
 def write_random(
     block: Block, found: Calibration, pulse: PulseSettings, rng: np.random.Generator, monitor: Monitor
 ) -> None:
     """Leave each cell P or AP at random: training starts from random weights, not from all alike.
+
+    Args:
+        block: on the tile, all of whose cells are written.
+        found: of the tile.
+        pulse: width and bias of unselected lines.
+        rng: draws the states.
+        monitor: may ask to stop.
 
     Raises:
         StoppedError: the monitor asked to stop.
@@ -93,14 +97,28 @@ def write_random(
 
 def write_references(
     block: Block, found: Calibration, read: ReadSettings, pulse: PulseSettings, monitor: Monitor
-) -> None:
-    """Program the reference columns of a block, if its weights have any."""
-    if block.layout.references:
-        target = block.target(None)
-        program(
-            block.crossbar, target, found, read, pulse, FinishingMonitor(monitor),
-            f"references of tile {block.crossbar.tile}",
-        )  # fmt: skip
+) -> int:
+    """Program the reference columns of a block, if its weights have any; returns cells that failed.
+
+    Stuck cells, which no pulse moves, are left out of that and count as failed where they hold the wrong
+    state: a shared reference column then says something wrong of every output.
+
+    Args:
+        block: whose reference columns are written.
+        found: of its tile.
+        read: how to verify.
+        pulse: how to program.
+        monitor: shows progress.
+    """
+    if not block.layout.references:
+        return 0
+    wanted = block.target(None)
+    report = program(
+        block.crossbar, without_stuck(wanted, found.levels), found, read, pulse, FinishingMonitor(monitor),
+        f"references of tile {block.crossbar.tile}",
+    )  # fmt: skip
+    stuck = found.levels.stuck
+    return len(report.failed) + int(((wanted >= 0) & (stuck >= 0) & (stuck != wanted)).sum())
 
 
 def _tell(journal: Journal, block: Block, found: Calibration, probability: float) -> None:

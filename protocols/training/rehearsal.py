@@ -55,7 +55,7 @@ def rehearse(
             layers[number].backward(rng.standard_normal(layers[number].outputs))
             note(number, "backward")
         for number, layer in enumerate(layers):
-            for _ in range(settings.encoding.slots):
+            for _ in range(settings.encoding.chances):
                 _update(layer, pulse, rng)
             note(number, "update")
 

@@ -5,6 +5,7 @@ sign(rows_i columns_j). Reconstructed for two-state cells; see docs/training.md.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,10 +13,7 @@ import numpy as np
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
-from .settings import TrainingSettings
-
-_LONGEST = 0.25
-"""Largest period, as a share of the window T / (1 - memory), that is chosen automatically."""
+from .settings import TrainingSettings, longest_period
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,13 @@ class Rule(Protocol):
         """Take input signals (inputs,) and errors (outputs,) of one sample; return the updates due."""
         ...
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Change the period so that the peak probability of a pulse, so far `peak`, comes near `wanted`."""
         ...
+
+
+RuleMaker = Callable[[int, int, TrainingSettings, np.random.Generator], Rule]
+"""Makes the rule of a layer from its inputs and outputs; draws what it starts from."""
 
 
 class PerSample:
@@ -69,7 +71,7 @@ class PerSample:
         drop(columns, self.threshold)
         return [Factor(rows, columns, rate)]
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Every sample is pulsed at once, whatever it asks for."""
 
 
@@ -107,7 +109,7 @@ class MiniBatch:
         self._gradient[:] = 0.0
         return factors
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """The size of a batch is what was asked for."""
 
 
@@ -175,12 +177,12 @@ class RankOneMomentum:
             Factor(rows[k], columns[k], rate * size) for k, size in enumerate(sizes.tolist()) if size > 0.0
         ]
 
-    def suit(self, peak: float, wanted: float) -> None:
+    def adapt_period(self, peak: float, wanted: float) -> None:
         """Take another period if it is free; window and mean update stay, so memory and rate follow it."""
         if not self._auto or not peak > 0.0:
             return
-        longest = max(1, int(self._window * _LONGEST))
-        self.period = min(max(1, round(self.period * wanted / peak)), longest)
+        wanted_period = max(1, round(self.period * wanted / peak))
+        self.period = min(wanted_period, longest_period(self._window))
         self.memory = 1.0 - self.period / self._window
 
 
@@ -247,13 +249,20 @@ def dot(a: Floats, b: Floats) -> float:
 
 
 @kernel
+def largest_of(values: Floats) -> float:
+    """Largest magnitude, 0 for none."""
+    most = 0.0
+    for value in values:
+        most = max(most, abs(value))
+    return most
+
+
+@kernel
 def drop(values: Floats, threshold: float) -> None:
     """Set the entries below `threshold` times the largest magnitude to 0."""
     if threshold <= 0.0:
         return
-    largest = 0.0
-    for value in values:
-        largest = max(largest, abs(value))
+    largest = largest_of(values)
     for k in range(values.size):
         if not abs(values[k]) > threshold * largest:
             values[k] = 0.0

@@ -34,7 +34,7 @@ def evaluate(network: CrossbarNetwork, features: Floats, labels: Labels) -> Scor
 
 
 def confusion(labels: Labels, predicted: Labels, classes: int) -> Labels:
-    """Counts (true class, predicted class)."""
+    """Counts (true class, predicted class) of labels and predictions, (samples,) each."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts

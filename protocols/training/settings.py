@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...errors import ConfigurationError
 from .placement import TileLimit
 from .weights import WeightKind, WeightLayout
 
@@ -27,7 +28,8 @@ class EncodingSettings:
         kind: see `protocols.training.encoding`.
         probability: p0, switching probability of a cell at the peak of a pulse: of every selected cell of
             `coincidence`; of the others with gating, of the cell with the largest signals.
-        slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1.
+        slots: chances K that rows and columns of `coincidence` get to fire in one update, >= 1; a pulse of
+            the other encodings carries the whole update, so they have one.
         gating: share of the rows and of the columns that take part in an update, drawn anew for each, in
             (0, 1]; the probability asked of the others rises accordingly. "auto" takes the share that brings
             the peak to p0; `coincidence`, whose lines fire at random anyway, then leaves none out.
@@ -37,6 +39,18 @@ class EncodingSettings:
     probability: float = 0.5
     slots: int = 1
     gating: Gating | float = "auto"
+
+    @property
+    def gated_share(self) -> float:
+        """Share of the lines that takes part, for `gate_lines`: 0 for no gating, negative for automatic."""
+        if self.gating == "none" or (self.gating == "auto" and self.kind == "coincidence"):
+            return 0.0
+        return -1.0 if isinstance(self.gating, str) else self.gating
+
+    @property
+    def chances(self) -> int:
+        """Slots that an update really has: `slots` for `coincidence`, which spreads it over them, else 1."""
+        return self.slots if self.kind == "coincidence" else 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,8 @@ class TrainingSettings:
         period: T, violators between two updates of momentum; "auto" starts from 1 and takes, after each of
         the
             first epochs, the one that brings the peak probability of a pulse near p0, with memory and rate
-            changed so that window and mean update stay.
+            changed so that window and mean update stay. The longest is a quarter of the window, so "auto"
+            takes a memory of 0.875 or more.
         rank: r, leading directions followed by momentum.
         threshold: entries of row and column signals below this share of the largest are dropped.
         hidden_gain: g1, slope of the hidden activation.
@@ -92,12 +107,15 @@ class TrainingSettings:
         validation_fraction: share of the training part held back to choose the pocketed state and to stop by.
         patience: epochs without a better state after which training ends; 0 for never.
         balance: correct the amplitudes of the two polarities by what audits found, see
-            `protocols.training.balance`.
+            `protocols.training.balance`; takes `audit_every` > 0.
         encoding: how wanted probabilities become pulses.
         pocket: keep the best state on the training part and restore it at the end.
         audit_every: updates between two that are checked by maps before and after; 0 for none.
         feedback: measure reference cells again now and then and correct the select voltage; None: never.
         digital_alone: also train the digital parts alone, on the chip as it came, and report what they reach.
+
+    Raises:
+        ConfigurationError: settings contradict each other.
     """
 
     hidden: tuple[int, ...]
@@ -130,6 +148,36 @@ class TrainingSettings:
     feedback: FeedbackSettings | None = None
     digital_alone: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ConfigurationError: names the keys of the experiment file and what to write instead.
+        """
+        if self.output == "code" and not self.hidden:
+            raise ConfigurationError(
+                "training.output is code, which leaves only hidden layers to be trained, and network.hidden "
+                "is empty; write trained or give hidden units"
+            )
+        if self.balance and not self.audit_every:
+            raise ConfigurationError(
+                "training.balance is true and training.audit_every is 0: amplitudes are balanced by what "
+                "audits find, so without audits nothing would be; write audit_every: 20, or balance: false"
+            )
+        if self.period == "auto" and longest_period(1.0 / (1.0 - self.memory)) < 2:
+            raise ConfigurationError(
+                f"training.period is auto and training.memory {self.memory:g}: a period grows to a quarter "
+                f"of the {1.0 / (1.0 - self.memory):.3g} violators that momentum remembers, here to no more "
+                "than 1; write a memory of 0.875 or more, or the period as a number"
+            )
+        digital = self.digital_biases and self.digital_rate > 0.0
+        if self.digital_alone and not digital and not (self.hidden and self.normalisers):
+            raise ConfigurationError(
+                "training.digital_alone is true and nothing is learned in the controller; switch on "
+                "training.digital_biases (with a digital_rate > 0) or, with hidden units, "
+                "training.normalisers; or write digital_alone: false"
+            )
+
     def rate_share(self, epoch: int) -> float:
         """Share of the rates that is left in an epoch."""
         done = epoch / self.epochs
@@ -148,3 +196,8 @@ class TrainingSettings:
     def layout(self) -> WeightLayout:
         """How weights are made of cells."""
         return WeightLayout(self.weights, self.devices)
+
+
+def longest_period(window: float) -> int:
+    """Longest automatic period of momentum that remembers `window` violators."""
+    return max(1, int(0.25 * window))

@@ -21,8 +21,14 @@ from .settings import EncodingSettings
 
 @dataclass
 class UpdateCounts:
-    """What the updates of an epoch came to: updates asked, clipped by the encoding, pulses sent, and the sum
-    of the largest probability that each update asked for."""
+    """What the updates of an epoch came to.
+
+    Attributes:
+        updates: asked for.
+        clipped: of these, asking for more than the encoding or the range of amplitudes can give.
+        pulses: sent.
+        peaks: sum over updates of the largest probability asked for, 1 at most each.
+    """
 
     updates: int = 0
     clipped: int = 0
@@ -128,7 +134,7 @@ class Updater:
     @property
     def slots(self) -> int:
         """Chances to fire in one update."""
-        return self._encoding.slots
+        return self._encoding.chances
 
     def begin_epoch(self) -> None:
         """Start new counts."""
@@ -157,26 +163,28 @@ class Updater:
             return
         self.update_number += 1
         self.counts.updates += 1
-        self.counts.clipped += int(plan.clipped)
-        self.counts.peaks += peak_of(factor)
+        self.counts.peaks += min(1.0, peak_of(factor))
+        clipped = plan.clipped
         self.since_audit += 1
         audited = 0 < self._audit_every <= self.since_audit
         for one in self.blocks:
             one.follow_drift(epoch)
         before = [_map(one.block, epoch) for one in self.blocks] if audited else []
         selected = [SelectCounts(one.block) for one in self.blocks] if audited else []
-        for _ in range(self._encoding.slots):
+        for _ in range(self.slots):
             rows, columns = slot_fires(plan, self.draws, self.slot)
             self.slot += 1
             for number, one in enumerate(self.blocks):
                 sent = one.encoder.pulses(plan, rows, columns, one.amplitudes)
                 self.counts.pulses += len(sent)
+                clipped |= any(each.capped for each in sent)
                 with one.block.crossbar.during("train", epoch):
                     for each in sent:
                         one.block.crossbar.apply(each.pulse)
                 if audited:
                     for each in sent:
                         selected[number].add(each.phase)
+        self.counts.clipped += clipped
         if audited:
             self.since_audit = 0
             seen = [

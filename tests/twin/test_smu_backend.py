@@ -18,14 +18,12 @@ from mtjloop.drivers.emulated import Served, serve_bench
 from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
 from mtjloop.instruments import Link, open_link
-from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
-from mtjloop.protocols.training.layer import CrossbarLayer
 from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
-from mtjloop.protocols.training.weights import WeightLayout
 from mtjloop.sim.twin.wiring import Port
 
+from ..layers import layer_on_tile
 from .benches import bench_text, described
 from .opened import OpenedTwin, addressed, open_armed
 
@@ -293,7 +291,7 @@ def test_a_plan_predicts_the_time_of_training_on_the_bench(opened: OpenedTwin) -
     (planned,) = planned_crossbars(opened.description)
     crossbars: tuple[Crossbar, ...] = (planned, opened.crossbar)
     for crossbar in crossbars:
-        layer = CrossbarLayer.on_tile(RecordedCrossbar(crossbar, 0), 6, 2, read, WeightLayout())
+        layer = layer_on_tile(crossbar, 6, 2, read)
         clock = opened.twin.timeline.seconds
         features = np.random.default_rng(0).uniform(-1.0, 1.0, (3, 6))
         settings = TrainingSettings(hidden=())

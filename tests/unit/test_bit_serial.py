@@ -19,8 +19,8 @@ from mtjloop.protocols.programming import program
 from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.selection import LEVELS_NEEDED, Scheme, select_pulse
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
-from mtjloop.protocols.training.layer import CrossbarLayer
-from mtjloop.protocols.training.weights import WeightLayout
+
+from ..layers import calibrated_layer, layer_on_tile, weights_of
 
 READ = ReadSettings(0.1, encoding="bit-serial", bits=6)
 PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
@@ -112,13 +112,11 @@ def test_auto_is_analog_where_the_bench_can_and_every_step_counts_as_a_read(
 
 def test_a_layer_reads_its_weights_in_steps(ideal: Callable[..., Any]) -> None:
     """Scale, forward and transposed reads on a bench that drives one level in a read and two in a pulse."""
-    crossbar = RecordedCrossbar(ideal(7, 10, distinct_levels=2, read_levels=1), 0)
-    layer = CrossbarLayer.on_tile(crossbar, 5, 4, replace(READ, encoding="auto", bits=12), WeightLayout())
+    crossbar = ideal(7, 10, distinct_levels=2, read_levels=1)
+    half, rng = replace(PULSE, program_unselected="half"), np.random.default_rng(0)
+    layer = calibrated_layer(crossbar, 5, 4, replace(READ, encoding="auto", bits=12), half)
     (block,) = layer.blocks
-    rng = np.random.default_rng(0)
-    half = replace(PULSE, program_unselected="half")
-    block.calibrate(calibrate(crossbar, READ, half, 0.3, rng, SilentMonitor()), rng)
-    weights = layer.weights()
+    weights = weights_of(layer)
     x, d = rng.standard_normal((3, 5)), rng.standard_normal(4)
     assert layer.forward(x) == pytest.approx(x @ weights, abs=2e-3)
     assert layer.backward(d) == pytest.approx(weights @ d, abs=2e-3)
@@ -151,9 +149,7 @@ def test_what_a_bench_of_few_levels_cannot_do_is_refused_before_anything_is_sent
         calibrate(crossbar, READ, PULSE, 0.3, rng, SilentMonitor())
     words = r"operation\.read_encoding is analog.*drives 1 .*write read_encoding: auto or bit-serial"
     with pytest.raises(ConfigurationError, match=words):
-        CrossbarLayer.on_tile(
-            RecordedCrossbar(crossbar, 0), 4, 2, replace(READ, encoding="analog"), WeightLayout()
-        )
+        layer_on_tile(crossbar, 4, 2, replace(READ, encoding="analog"))
     single = ideal(4, 4, distinct_levels=1)
     with pytest.raises(
         ConfigurationError, match=r"unselected is half.*drives 1; selecting cells takes a bench"

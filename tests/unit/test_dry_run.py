@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mtjloop.app.dry_run_command import KeptJournal
 from mtjloop.app.init_command import template
 from mtjloop.app.main import app
 from mtjloop.drivers.bench import read_bench_file
@@ -40,6 +41,17 @@ def test_a_dry_run_leaves_nothing_and_agrees_with_the_run(files: tuple[Path, Pat
         assert result[key] == pytest.approx(real[key]), key
     assert result["tiles"][0]["selected_most"] > 0
     assert result["audited_cells_at_rest"] > 0
+
+
+def test_the_clipped_share_is_that_of_updates() -> None:
+    """Epochs count by their updates, and metrics of corrections, which know no updates, not at all."""
+    journal = KeptJournal()
+    assert journal.clipped_share is None
+    journal.record_metrics(0, {"updates": 30.0, "clipped_share": 0.5})
+    journal.record_metrics(0, {"balance_to_p_0": 0.01})
+    journal.record_metrics(1, {"updates": 10.0, "clipped_share": 0.1})
+    journal.record_metrics(1, {"drift_to_p_0": 0.2, "drift_to_ap_0": 0.1})
+    assert journal.clipped_share == pytest.approx(0.4)
 
 
 def test_the_die_may_be_another(files: tuple[Path, Path], tmp_path: Path) -> None:

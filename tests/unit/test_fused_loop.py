@@ -142,6 +142,22 @@ def test_same_states_bit_for_bit_from_both_loops(
     assert counting.shown > 0.5 * settings.epochs * len(iris.train_x)
 
 
+@pytest.mark.parametrize(("alone", "offers"), [(False, 1), (True, 2)])
+def test_a_compiled_loop_is_made_once_a_training(iris: Split, alone: bool, offers: int) -> None:
+    """And once more for the digital parts alone, which are trained first."""
+    seen: list[LoopParts] = []
+    settings = replace(SETTINGS, epochs=1, digital_alone=alone, feedback=FeedbackSettings(every=50, trials=1))
+
+    def offer(parts: LoopParts) -> None:
+        seen.append(parts)
+
+    train(iris, bench(), settings, None, offer)
+    assert len(seen) == offers
+    # What is offered last is what trains: with its feedback, which the digital parts alone have no use for.
+    followed = [parts.updaters[0].blocks[0].feedback is not None for parts in seen]
+    assert followed == [False, True][-offers:]
+
+
 def test_the_number_of_threads_changes_nothing(iris: Split) -> None:
     left = []
     for threads in (1, 2):

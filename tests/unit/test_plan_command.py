@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from mtjloop.app import dry_run_command, train_command
+from mtjloop.app.experiment_file import operation_settings, read_experiment_file
+from mtjloop.app.fused.loop import compiled_loop
 from mtjloop.app.main import app
 from mtjloop.app.plan_command import plan
-from mtjloop.drivers.bench import read_bench_file
+from mtjloop.drivers.bench import open_bench, read_bench_file
 from mtjloop.errors import ConfigurationError
+from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.training.loop import Trainer
 
 WINE = Path(__file__).parents[2] / "examples" / "wine"
 LAB = WINE / "bench-2600b-707b.yaml"
 RUN = CliRunner()
 
 
-def planned(bench: Path) -> dict[str, Any]:
-    return plan(bench, WINE / "experiment.yaml", 0)
+def planned(bench: Path, experiment: Path = WINE / "experiment.yaml") -> dict[str, Any]:
+    return plan(bench, experiment, 0)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +59,47 @@ def test_an_update_takes_the_same_time_whatever_the_size(lab: dict[str, Any]) ->
 
 def test_an_epoch_lies_between_nothing_and_everything_to_teach(lab: dict[str, Any]) -> None:
     forward = sum(layer["forward"]["seconds"] for layer in lab["layers"])
-    assert lab["epoch"]["at_least_s"] > 2 * lab["samples"] * forward
+    assert lab["epoch"]["at_least_s"] == pytest.approx(2 * lab["samples"] * forward)
     assert lab["epoch"]["at_most_s"] > lab["epoch"]["at_least_s"]
     assert lab["training"]["epochs"] == 200
     assert lab["training"]["at_most_s"] > 200 * lab["epoch"]["at_most_s"]  # digital parts alone come on top
+
+
+def test_what_was_counted_lies_within_the_bounds(tmp_path: Path) -> None:
+    """Epochs of a training with a validation part, patience and pocket, and little to teach."""
+    text = (WINE / "experiment.yaml").read_text(encoding="utf-8").replace("digital_alone: true", "")
+    text = text.replace("validation_fraction: 0 %", "validation_fraction: 25 %")
+    text = text.replace("patience: 0 ", "patience: 3 ").replace("margin: 2 ", "margin: 0 ")
+    text = text.replace("epochs: 200", "epochs: 60")
+    experiment = tmp_path / "experiment.yaml"
+    experiment.write_text(text, encoding="utf-8")
+    bounds = planned(WINE / "bench.yaml", experiment)
+    assert bounds["validation_samples"] + bounds["samples"] == 124
+    assert bounds["training"]["fewest_epochs"] == 4
+    description = read_bench_file(WINE / "bench.yaml")
+    read, pulse = operation_settings(description.content)
+    found = read_experiment_file(experiment)
+    trainer = EpochTimer(
+        open_bench(description, 0).crossbars, found.load_split(0), read, pulse,
+        found.training_settings(description.content), 0, None, SilentMonitor(), compiled_loop,
+    )  # fmt: skip
+    result = trainer.run()
+    assert 4 <= result.epochs < 60
+    assert bounds["training"]["at_least_s"] <= trainer.spent <= bounds["training"]["at_most_s"]
+    each = trainer.spent / result.epochs
+    assert bounds["epoch"]["at_least_s"] <= each <= bounds["epoch"]["at_most_s"]
+
+
+class EpochTimer(Trainer):
+    """A training that notes the bench time of its epochs."""
+
+    spent = 0.0
+
+    def _epoch(self, epoch: int) -> int:
+        before = sum(one.totals.elapsed for one in self.crossbars)
+        done = super()._epoch(epoch)
+        self.spent += sum(one.totals.elapsed for one in self.crossbars) - before
+        return done
 
 
 def test_a_simulated_bench_is_planned_by_its_electronics() -> None:
@@ -76,6 +118,32 @@ def test_a_bench_that_cannot_is_refused_with_its_reason(tmp_path: Path) -> None:
     bench.write_text(text.replace("  unselected: half", "  unselected: third", 1), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="third, which needs 4 levels"):
         planned(bench)
+
+
+def test_an_encoding_that_the_bench_cannot_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By plan, by training and by its dry run alike, before anything takes its time."""
+    text = (WINE / "experiment.yaml").read_text(encoding="utf-8")
+    experiment = tmp_path / "experiment.yaml"
+
+    def baseline(*arguments: object) -> None:
+        pytest.fail(f"the float network was trained first: {arguments}")
+
+    monkeypatch.setattr(train_command, "baseline_of", baseline)
+    monkeypatch.setattr(dry_run_command, "baseline_of", baseline)
+    for kind, bench, words in (
+        ("log-amplitude", LAB, r"drives \d besides 0 V at once; write coincidence"),
+        ("duration-amplitude", WINE / "bench.yaml", "passive and has no gates; write coincidence"),
+    ):
+        experiment.write_text(text.replace("kind: coincidence", f"kind: {kind}"), encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=words):
+            plan(bench, experiment, 0)
+        with pytest.raises(ConfigurationError, match=words):
+            dry_run_command.dry_run(bench, experiment, None, 0)
+    with pytest.raises(ConfigurationError, match="passive and has no gates"):
+        train_command.train(WINE / "bench.yaml", experiment, 0, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_command_prints_tables_or_one_json_object() -> None:

@@ -22,6 +22,7 @@ from mtjloop.protocols.rbm import (
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.settings import TrainingSettings
 
+from ..layers import weights_of
 from .conftest import IdealCrossbar as PlainCrossbar
 
 READ = ReadSettings(voltage=0.1)
@@ -114,7 +115,7 @@ def test_a_machine_on_a_crossbar_learns_bars_by_pulses() -> None:
     images, labels = bars(120)
     crossbar = PlainCrossbar(11, 12)
     couplings = ChipCouplings([crossbar], 11, SETTINGS, READ, PULSE, 0, None, SilentMonitor())
-    weights = couplings.layer.weights()
+    weights = weights_of(couplings.layer)
     signals = np.random.default_rng(5).uniform(-1.0, 1.0, (3, 11))
     np.testing.assert_allclose(couplings.forward(signals), signals @ weights, atol=1e-9)
     np.testing.assert_allclose(couplings.backward(signals[:, :6]), signals[:, :6] @ weights.T, atol=1e-9)
@@ -123,7 +124,7 @@ def test_a_machine_on_a_crossbar_learns_bars_by_pulses() -> None:
     for epoch in range(SETTINGS.epochs):
         learner.epoch(epoch, SilentMonitor())
     after = judge(learner.machine, images, labels)
-    assert (couplings.layer.weights() != weights).mean() > 0.1
+    assert (weights_of(couplings.layer) != weights).mean() > 0.1
     assert after.reconstruction < 0.75 * before.reconstruction
     assert after.reconstruction < 0.5 * np.mean((images - images.mean(axis=0)) ** 2)
 

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtjloop.app.dry_run_command import KeptJournal
 from mtjloop.errors import ConfigurationError
-from mtjloop.protocols.data import Split, hold_back, load_data, split_data
+from mtjloop.protocols.data import Split, load_data, split_data, split_validation
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.loop import Trainer, TrainingResult
 from mtjloop.protocols.training.output_code import output_code
 from mtjloop.protocols.training.rule import MiniBatch, RankOneMomentum
 from mtjloop.protocols.training.settings import EncodingSettings, TrainingSettings
+from mtjloop.protocols.training.weights import WeightLayout
 
 Ideal = Callable[..., Any]
 READ = ReadSettings(0.1)
@@ -76,7 +78,36 @@ def test_stuck_cells_are_learned_around(ideal: Ideal, iris: Split) -> None:
     for layer, crossbar in zip(trainer.network.layers, crossbars, strict=True):
         (block,) = layer.blocks
         assert int((block.calibration.levels.stuck >= 0).sum()) == len(crossbar.stuck)
-        assert not block.working.all()
+
+
+def test_stuck_cells_of_reference_columns_are_reported(ideal: Ideal, iris: Split) -> None:
+    """Two reference cells that hold the wrong state, one that holds the right one: two are told."""
+    layout, journal = WeightLayout("reference"), KeptJournal()
+    columns = layout.columns(6)
+    right = layout.reference_states(5)
+    stuck = {
+        (0, columns - 2): 1 - int(right[0, 0]),
+        (1, columns - 1): 1 - int(right[1, 1]),
+        (2, columns - 1): int(right[2, 1]),
+    }
+    crossbars = [ideal(8, 16, stuck=stuck), ideal(8, 16, seed=1)]
+    settings = replace(SETTINGS, epochs=1, weights="reference")
+    Trainer(crossbars, iris, READ, PULSE, settings, 0, journal, SilentMonitor()).run()
+    assert [text for _, text in journal.messages if "reference columns" in text] == [
+        "tile 0: 2 cells of the reference columns did not follow"
+    ]
+
+
+@pytest.mark.parametrize(("fraction", "part"), [(0.0, "training"), (0.25, "validation")])
+def test_the_pocket_says_on_which_part_it_chose(
+    ideal: Ideal, iris: Split, fraction: float, part: str
+) -> None:
+    journal = KeptJournal()
+    crossbars = [ideal(8, 16), ideal(8, 16, seed=1)]
+    settings = replace(SETTINGS, epochs=2, validation_fraction=fraction)
+    Trainer(crossbars, iris, READ, PULSE, settings, 0, journal, SilentMonitor()).run()
+    told = [text for _, text in journal.messages if text.startswith("restored")]
+    assert len(told) == 1 and f"the best state on the {part} part" in told[0]
 
 
 def test_without_digital_biases_none_are_learned(train: Any) -> None:
@@ -109,7 +140,7 @@ def test_training_stops_when_nothing_gets_better(train: Any, iris: Split) -> Non
     _, result = train(settings)
     assert result.epochs < 400
     assert not result.interrupted
-    kept, held = hold_back(iris, 0.25, 0)
+    kept, held = split_validation(iris, 0.25, 0)
     assert held is not None
     assert len(kept.train_y) + len(held.labels) == len(iris.train_y)
     assert result.samples == result.epochs * len(kept.train_y)
@@ -150,16 +181,16 @@ def test_an_automatic_period_keeps_window_and_mean_update() -> None:
 
     asked(400)
     before_count, before = asked(600)
-    rule.suit(before / before_count, 4.1 * before / before_count)
+    rule.adapt_period(before / before_count, 4.1 * before / before_count)
     assert rule.period == 4
     asked(400)
     after_count, after = asked(600)
     assert (before_count, after_count) == (600, 150)
     assert after == pytest.approx(before, rel=0.1)
-    rule.suit(1e-9, 1.0)
+    rule.adapt_period(1e-9, 1.0)
     assert rule.period == 12  # a quarter of the window of 50
     fixed = RankOneMomentum(9, 7, replace(settings, period=3), rng)
-    fixed.suit(1e-9, 1.0)
+    fixed.adapt_period(1e-9, 1.0)
     assert fixed.period == 3
 
 

@@ -25,6 +25,8 @@ from mtjloop.protocols.training.scores import evaluate
 from mtjloop.protocols.training.settings import TrainingSettings
 from mtjloop.protocols.training.weights import WeightKind, WeightLayout
 
+from ..layers import weights_of
+
 Ideal = Callable[..., Any]
 READ = ReadSettings(0.1)
 LIMITS = "limits: {device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 5 mA, pulse_width: 10 ms}\n"
@@ -57,7 +59,7 @@ def test_partial_sums_of_tiles_add_up(ideal: Ideal, kind: WeightKind, devices: i
     read = replace(READ, encoding=encoding, bits=14)
     layer = layer_on(crossbars, 5, 5, WeightLayout(kind, devices), read)
     assert len(layer.blocks) >= 2
-    weights = layer.weights()
+    weights = weights_of(layer)
     allowed = {-1.0, 1.0} if kind == "reference" else {-1.0, 0.0, 1.0}
     assert set(np.unique(weights)) <= allowed | ({-0.5, 0.0, 0.5} if devices == 2 else set())
     rng = np.random.default_rng(1)
