@@ -61,7 +61,8 @@ def switching_trials(evidence: Evidence) -> str:
                 trial_figures.chances(trials),
                 "Tests of single devices",
                 "Share of devices and polarities whose test of scatter or drift gave a chance below p. "
-                "Steady ones follow the broken line; left of the grey line they are flagged.",
+                "Steady ones follow the broken line; those whose test of both lies left of the grey line are "
+                "flagged.",
             )
         )
     shown.append(
