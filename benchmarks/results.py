@@ -1,9 +1,9 @@
 """`make results`: writes docs/results.md from the raw results under benchmarks/results/.
 
 Each table is a function that returns its section: what it shows, the command that made its raw results
-(with the seeds in it), the table. Raw results are JSON files named as the table; `python -m
-benchmarks.results --run NAME` makes those of one table anew, and a table whose file is absent says so.
-Add a table by adding it to `TABLES`.
+(with the seeds in it), the table. Raw results are JSON files named as the table, or as a study of
+`benchmarks/studies/`; `python -m benchmarks.results --run NAME` makes those of one table anew (studies go on
+where they stopped), and a table whose file is absent says so. Add a table by adding it to `TABLES`.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy as np
 from mtjloop.app.compare_command import in_points, paired
 from mtjloop.app.format import percent
 from mtjloop.app.report.intervals import student
+from mtjloop.app.study_results import find_study, read_description, read_rows
 
 ROOT = Path(__file__).parents[1]
 RAW = Path(__file__).parent / "results"
@@ -38,16 +39,18 @@ class Table:
     """A section of the page.
 
     Attributes:
-        name: of its raw results, `benchmarks/results/NAME.json`.
+        name: of its raw results, `benchmarks/results/NAME.json`, unless `studies` names them.
         title: heading.
-        command: what makes the raw results, from the root of the repository.
-        section: turns the raw results into Markdown.
+        commands: what makes the raw results, from the root of the repository.
+        section: turns the raw results into Markdown: those of the table, or of its studies by their names.
+        studies: names of files in `benchmarks/studies/`, and of their raw results.
     """
 
     name: str
     title: str
-    command: Sequence[str]
+    commands: Sequence[Sequence[str]]
     section: Callable[[Any], str]
+    studies: Sequence[str] = ()
 
 
 def wine_networks(raw: Any) -> str:
@@ -124,36 +127,182 @@ dies with the 95 % interval of that difference: {found}.
 """
 
 
-def comparison(name: str, title: str, goal: str, methods: Sequence[str] = ()) -> Table:
+def comparison(
+    name: str, title: str, goal: str, methods: Sequence[str] = (), bench: str = "bench.yaml"
+) -> Table:
     """A table of `mtjloop compare` for an example, with all methods or some."""
     place = f"examples/{name}"
+    kind = bench.removesuffix(".yaml").replace("bench", "").replace("-", "_")
+    bench = f"{place}/{bench}"
     chosen = [word for method in methods for word in ("--method", method)]
     return Table(
-        f"compare_{name.replace('-', '_')}",
+        f"compare_{name.replace('-', '_')}{kind}",
         title,
-        (
-            "mtjloop",
-            "compare",
-            f"{place}/bench.yaml",
-            f"{place}/experiment.yaml",
-            "--dies",
-            "20",
-            *chosen,
-            "--json",
-        ),
+        (("mtjloop", "compare", bench, f"{place}/experiment.yaml", "--dies", "20", *chosen, "--json"),),
         partial(compared, goal),
     )
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A parameter that rows of a table differ in.
+
+    Attributes:
+        heading: of its column.
+        form: of its values, for instance `{:.1%}`.
+        base: its value in the row that others are compared with, and in studies that do not vary it.
+    """
+
+    heading: str
+    form: str
+    base: float | str
+
+
+def conditions(
+    title: str,
+    text: str,
+    varied: Mapping[str, Condition],
+    studies: Mapping[str, Mapping[str, str]],
+) -> Table:
+    """A table of accuracies under conditions, each beside those of the same dies under the base conditions.
+
+    Args:
+        title: heading.
+        text: goal, and what the reader must know.
+        varied: conditions by the names of swept parameters, or of what sets a whole study apart.
+        studies: names of files in `benchmarks/studies/`, with what sets each apart.
+    """
+    return Table(
+        next(iter(studies)),
+        title,
+        [("mtjloop", "study", f"benchmarks/studies/{study}.yaml") for study in studies],
+        partial(under_conditions, text, varied, studies),
+        tuple(studies),
+    )
+
+
+def under_conditions(
+    text: str,
+    varied: Mapping[str, Condition],
+    studies: Mapping[str, Mapping[str, str]],
+    raw: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> str:
+    """The section of `conditions`."""
+    base = {key: one.base for key, one in varied.items()}
+    groups: dict[tuple[tuple[float | str, ...], str], dict[int, Mapping[str, Any]]] = {}
+    for study, rows in raw.items():
+        for row in rows:
+            known = {**base, **studies[study], **row}
+            place = tuple(known[key] for key in varied)
+            groups.setdefault((place, row["method"]), {})[row["die"]] = row
+    lines = []
+    for (place, method), dies in groups.items():
+        reached = reached_by(dies)
+        ground = reached_by(groups.get((tuple(base.values()), method), {}))
+        both = sorted(set(reached) & set(ground))
+        change = "-"
+        if place != tuple(base.values()) and both:
+            mean, low, high = student([reached[die] - ground[die] for die in both])
+            change = f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        failed = len(dies) - len(reached)
+        lines.append(
+            [
+                *(one.form.format(value) for one, value in zip(varied.values(), place, strict=True)),
+                method,
+                interval(list(reached.values())) if reached else "-",
+                change,
+                str(len(reached)) + (f" ({failed} failed)" if failed else ""),
+                *(mean_of(dies.values(), key) for key in ("pulses", "energy_J", "bench_time_s")),
+            ]
+        )
+    headings = [
+        *(one.heading for one in varied.values()), "method", "test accuracy", "change, points", "dies",
+        "pulses", "energy, J", "bench time, s",
+    ]  # fmt: skip
+    return f"""{text} "Change" is against the base conditions on the same dies, with the 95 % interval of that
+difference.
+
+{markdown(headings, lines)}
+"""
+
+
+def reached_by(dies: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:
+    """Test accuracy of each die that did not fail."""
+    return {die: row["test_accuracy"] for die, row in dies.items() if row["test_accuracy"] is not None}
+
+
+def mean_of(rows: Iterable[Mapping[str, Any]], key: str) -> str:
+    """Mean over the dies that did not fail, or a dash."""
+    values = [row[key] for row in rows if row["test_accuracy"] is not None and row[key]]
+    return f"{np.mean(values):,.3g}" if values else "-"
+
+
+SPREAD = Condition("spread of V_c0", "{:.1%}", 0.044)
+SEGMENT = Condition("wires, ohm", "{:g}", 1.0)
+KIND = Condition("cells", "{}", "passive")
+SHORT = "Digits 64-256-10, passive tiles of 65 x 64 and 64 x 20 unless told otherwise, 40 epochs. "
 TABLES = (
     comparison("wine", "Wine 13-6-3, passive, pairs, momentum", "at least float less 0.5 point"),
     comparison(
         "breast-cancer", "Breast cancer 30-6-2, passive, momentum", "at least float", ("in-situ", "float")
     ),
+    comparison(
+        "digits",
+        "Digits 64-256-10, tiled passive, momentum",
+        "at least float less 0.3 point",
+        ("in-situ", "offline-transfer", "float"),
+    ),
+    comparison(
+        "digits",
+        "Digits 64-256-10, 1T1R, momentum",
+        "at least float less 0.3 point",
+        ("in-situ", "float"),
+        "bench-1t1r.yaml",
+    ),
+    conditions(
+        "Wine: spread of the critical voltages",
+        "Goal: loses 0.5 point at most from 0 to 10 %.",
+        {"die.spread.critical_voltage": Condition(SPREAD.heading, SPREAD.form, 0.0)},
+        {"wine-spread": {}},
+    ),
+    conditions(
+        "Wine: wires, passive and 1T1R",
+        "Goal: loses 0.5 point at most from 0 to 5 ohm.",
+        {"die.kind": KIND, "segment": Condition(SEGMENT.heading, SEGMENT.form, 0.0)},
+        {"wine-wires": {}},
+    ),
+    conditions(
+        "Wine: read noise",
+        "1 uA is NOISE_WINE. Goal: loses 0.5 point at most.",
+        {"bench.simulated.electronics.read_noise": Condition("read noise, A", "{:.3g}", 2e-8)},
+        {"wine-noise": {}},
+    ),
+    conditions(
+        "Digits: spread, wires, stuck cells, read noise, no digital biases",
+        SHORT + "Stuck cells: half in P, half in AP. Goals: each loses 0.5 point at most, without digital "
+        "biases 1 point against float. Spread 0 to 10 % and wires 0 to 5 ohm: compare the two rows.",
+        {
+            "die.spread.critical_voltage": SPREAD,
+            "segment": SEGMENT,
+            "die.kind": KIND,
+            "stuck": Condition("stuck in P, and in AP", "{:.1%}", 0.0),
+            "bench.simulated.electronics.read_noise": Condition("read noise, A", "{:.3g}", 2e-8),
+            "biases": Condition("digital biases", "{}", "on"),
+        },
+        {
+            "digits-base": {},
+            "digits-spread": {},
+            "digits-stuck": {},
+            "digits-noise": {},
+            "digits-biases": {"biases": "off"},
+            "digits-wires": {},
+            "digits-wires-1t1r": {},
+        },
+    ),
     Table(
         "wine_networks",
         "Published Wine networks through a passive array",
-        ("python", "-m", "benchmarks.wine_networks", "FOLDER", "--dies", "20", "--networks", "300"),
+        (("python", "-m", "benchmarks.wine_networks", "FOLDER", "--dies", "20", "--networks", "300"),),
         wine_networks,
     ),
 )
@@ -173,15 +322,68 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def page() -> str:
     parts = [INTRODUCTION]
     for table in TABLES:
-        path = RAW / f"{table.name}.json"
-        command = " ".join(table.command)
         parts.append(f"## {table.title}\n")
-        if path.exists():
-            parts.append(table.section(json.loads(path.read_text(encoding="utf-8"))))
-        else:
-            parts.append("No results yet.\n")
-        parts.append(f"    {command}\n")
+        raw = {name: json.loads(raw_file(name).read_text("utf-8")) for name in names(table) if there(name)}
+        if raw:
+            parts.append(table.section(raw if table.studies else raw[table.name]))
+        missing = [name for name in names(table) if not there(name)]
+        if missing:
+            parts.append(f"Not run: {', '.join(missing)}.\n")
+        parts.extend("    " + " ".join(command) for command in table.commands)
+        parts.append("")
     return "\n".join(parts)
+
+
+def names(table: Table) -> Sequence[str]:
+    """Of the raw results of a table."""
+    return table.studies or (table.name,)
+
+
+def raw_file(name: str) -> Path:
+    return RAW / f"{name}.json"
+
+
+def there(name: str) -> bool:
+    return raw_file(name).exists()
+
+
+def make_raw(table: Table, folder: str | None) -> None:
+    """Make the raw results of a table anew."""
+    for name, command in zip(names(table), table.commands, strict=True):
+        if "FOLDER" in command and folder is None:
+            raise SystemExit(f"{table.name} reads data that are not part of the repository: give --folder")
+        words = [str(folder) if one == "FOLDER" else one for one in command[1:]]
+        if command[0] != "mtjloop":
+            subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
+            continue
+        made = subprocess.run(
+            [sys.executable, "-m", "mtjloop", *words], check=not table.studies, cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        if table.studies:
+            kept = study_rows(ROOT / command[2])
+        else:
+            kept = json.loads(made.stdout)
+            kept.pop("result"), kept.pop("plot")
+        raw_file(name).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+KEPT = ("method", "die", "test_accuracy", "pulses", "energy_J", "bench_time_s", "failed_cells", "error")
+
+
+def study_rows(path: Path) -> list[dict[str, Any]]:
+    """What a study found for its files as they stand, in the order of points, methods and dies."""
+    directory = find_study(str(path), ROOT / "runs")
+    if directory is None:
+        raise SystemExit(f"{path}: no study")
+    description = read_description(directory)
+    tasks, found = description["tasks"], {row["hash"]: row for row in read_rows(directory)}
+    known = sorted(
+        (tasks[name], row["method"], row["die"], name) for name, row in found.items() if name in tasks
+    )
+    return [
+        {key: found[name][key] for key in KEPT} | description["points"][point] for point, _, _, name in known
+    ]
 
 
 def main() -> None:
@@ -191,20 +393,7 @@ def main() -> None:
     asked = parser.parse_args()
     for table in TABLES:
         if table.name == asked.run:
-            if "FOLDER" in table.command and asked.folder is None:
-                raise SystemExit(
-                    f"{table.name} reads data that are not part of the repository: give --folder"
-                )
-            words = [asked.folder if one == "FOLDER" else one for one in table.command[1:]]
-            if table.command[0] == "mtjloop":
-                made = subprocess.run(
-                    [sys.executable, "-m", "mtjloop", *words], check=True, cwd=ROOT, stdout=subprocess.PIPE
-                )
-                kept = json.loads(made.stdout)
-                kept.pop("result"), kept.pop("plot")
-                (RAW / f"{table.name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            else:
-                subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
+            make_raw(table, asked.folder)
     PAGE.write_text(page(), encoding="utf-8")
 
 
