@@ -1,5 +1,6 @@
 """`mtjloop characterize`: measure switching probabilities of chosen devices, trial by trial."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from ..drivers.bench import BenchDescription, read_bench_file
 from ..drivers.die_file import JunctionSection
 from ..protocols.calibration import DEFAULT_PROBABILITY, calibrate
 from ..protocols.recorded import RecordedCrossbar
-from ..protocols.switching.campaign import POLARITY_NAMES, Campaign, CampaignResult, LivePoint
+from ..protocols.switching.campaign import Campaign, CampaignResult, LivePoint
 from ..protocols.switching.disturb import DisturbResult, watch_disturb
 from ..protocols.switching.intervals import wilson
 from ..protocols.switching.settings import LineResistances
 from ..protocols.switching.trial import TrialTile
+from ..records.tallies import POLARITY_NAMES
 from .console import ConsoleMonitor
 from .experiment_file import operation_settings
 from .format import count, percent, quantity
@@ -47,7 +49,7 @@ def characterize(
     """
     bench = read_bench_file(bench_path)
     plan = read_plan_file(plan_path)
-    settings = plan.settings(bench.content, law_time_unit(bench), known_lines(bench))
+    settings = plan.settings(bench, law_time_unit(bench), known_lines(bench))
     tiles = plan.tiles(bench.shapes)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
     cells = {number: plan.cells(bench.shapes[number], rng) for number in tiles}
@@ -136,9 +138,11 @@ def print_characterize(result: dict[str, object]) -> None:
             print(f"  {tile['cells_left_out']} cells show one level only and were left out")
         for each in tile["disturb"] or ():
             print(
-                f"  half-selected at {quantity(each['voltage'], 'V')}, {POLARITY_NAMES[each['polarity']]}: "
+                f"  half-selected at {quantity(each['voltage'], 'V')} while a cell is selected at "
+                f"{quantity(each['select_voltage'], 'V')}, {POLARITY_NAMES[each['polarity']]}: "
                 f"{each['flips']} flips in {count(each['exposures'])} pulses of "
-                f"{quantity(each['width'], 's')}"
+                f"{quantity(each['width'], 's')}; resets failed {count(each['reset_failed'])}, unreadable "
+                f"{count(each['unreadable'])}"
             )
     if result["interrupted"]:
         print("interrupted: the trials so far are kept")
@@ -195,10 +199,13 @@ def _tile_result(
         else [
             {
                 "polarity": each.polarity,
-                "voltage": each.voltage,
+                "select_voltage": each.select_voltage,
+                "voltage": each.voltage if math.isfinite(each.voltage) else None,
                 "width": each.width,
                 "exposures": each.exposures,
                 "flips": each.flips,
+                "reset_failed": each.reset_failed,
+                "unreadable": each.unreadable,
             }
             for each in disturbed.points
         ],

@@ -43,6 +43,7 @@ class CrossbarClassifier:
         network_: states of the cells and digital parts.
         n_epochs_: whole epochs trained.
         cost_: pulses, reads, energy_J and bench_time_s of `fit`.
+        failed_cells_: cells that could not be brought to their state when the chip was last written.
     """
 
     _estimator_type = "classifier"
@@ -86,7 +87,7 @@ class CrossbarClassifier:
         from sklearn.utils.multiclass import check_classification_targets
         from sklearn.utils.validation import validate_data
 
-        from .classifier_chip import placed, train_chip
+        from .classifier_chip import train_chip
 
         features, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
@@ -97,8 +98,9 @@ class CrossbarClassifier:
             self.get_params(), features, np.asarray(codes, dtype=np.int64), len(self.classes_)
         )
         self._stored = fitted.stored
-        self._chip: Chip | None = placed(fitted.stored)
         self.network_, self.n_epochs_, self.cost_ = fitted.stored.network, fitted.epochs, fitted.cost
+        self.failed_cells_ = fitted.failed
+        self._place()
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
@@ -126,13 +128,9 @@ class CrossbarClassifier:
         import numpy as np
         from sklearn.utils.validation import check_is_fitted, validate_data
 
-        from .classifier_chip import placed
-
         check_is_fitted(self)
         features = validate_data(self, X, dtype=np.float64, reset=False)
-        chip: Chip | None = getattr(self, "_chip", None)
-        if chip is None:
-            chip = self._chip = placed(self._stored)
+        chip: Chip = getattr(self, "_chip", None) or self._place()
         return chip.scores(features)
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -158,6 +156,15 @@ class CrossbarClassifier:
                 raise ValueError(f"Invalid parameter {name!r}; valid parameters are {', '.join(names)}")
             setattr(self, name, value)
         return self
+
+    def _place(self) -> Chip:
+        """Have the trained network on its chip again."""
+        from .classifier_chip import placed
+
+        self._chip = placed(self._stored)
+        if self._chip.live is not None:
+            self.failed_cells_ = self._chip.failed
+        return self._chip
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_stored")

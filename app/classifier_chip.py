@@ -60,11 +60,19 @@ class StoredChip:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to: the network to be placed, whole epochs, and the cost by name."""
+    """What training came to.
+
+    Attributes:
+        stored: the network to be placed.
+        epochs: whole ones.
+        cost: by name.
+        failed: cells that could not be brought back to the best state.
+    """
 
     stored: StoredChip
     epochs: int
     cost: Mapping[str, float]
+    failed: int
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,12 @@ class Chip:
     Attributes:
         stored: see there.
         live: network on crossbars that stay open (simulated, nothing recorded); None: opened for every call.
+        failed: cells of a live one that could not be programmed.
     """
 
     stored: StoredChip
     live: CrossbarNetwork | None
+    failed: int = 0
 
     def scores(self, features: Floats) -> Floats:
         """Outputs for features as they come, (samples, classes)."""
@@ -91,7 +101,8 @@ class Chip:
             monitor,
         ):
             kept = stored.bench.keeps_states
-            return _place(stored, crossbars, journal, monitor, write=not kept).forward(scaled).scores
+            network, _ = _place(stored, crossbars, journal, monitor, write=not kept)
+            return network.forward(scaled).scores
 
 
 def train_chip(params: Mapping[str, Any], features: Floats, labels: Labels, classes: int) -> Trained:
@@ -140,15 +151,16 @@ def train_chip(params: Mapping[str, Any], features: Floats, labels: Labels, clas
         "energy_J": sum(one.energy for one in totals),
         "bench_time_s": sum(one.elapsed for one in totals),
     }
-    return Trained(stored, result.epochs, cost)
+    return Trained(stored, result.epochs, cost, result.failed_cells)
 
 
 def placed(stored: StoredChip) -> Chip:
     """A chip to read: the die that was trained; a simulated one is programmed with the same states anew."""
     if stored.runs is not None or stored.bench.hardware:
         return Chip(stored, None)
-    crossbars = open_bench(stored.bench, stored.seed).crossbars
-    return Chip(stored, _place(stored, crossbars, None, SilentMonitor(), write=True))
+    with open_bench(stored.bench, stored.seed) as bench:
+        # A closed simulated bench is safe and its memory is stored; its crossbars can be read on.
+        return Chip(stored, *_place(stored, bench.crossbars, None, SilentMonitor(), write=True))
 
 
 def _place(
@@ -157,14 +169,13 @@ def _place(
     journal: Journal | None,
     monitor: Monitor,
     write: bool,
-) -> CrossbarNetwork:
+) -> tuple[CrossbarNetwork, int]:
     read, pulse = operation_settings(stored.bench.content)
     recorded = [RecordedCrossbar(one, number, journal) for number, one in enumerate(crossbars)]
-    network, _ = deploy(
+    return deploy(
         recorded, stored.network, len(stored.scaler.mean), stored.gains, stored.known, read, pulse, write,
         np.random.default_rng(stored.seed), monitor, stored.tile,
     )  # fmt: skip
-    return network
 
 
 @contextmanager
@@ -182,7 +193,8 @@ def _opened(
             f"{bench.path} drives instruments, and what is done to a die must be recorded; give runs='runs', "
             "run `mtjloop check` and give arm=True"
         )
-    yield open_bench(bench, seed).crossbars, None, SilentMonitor()
+    with open_bench(bench, seed) as opened:
+        yield opened.crossbars, None, SilentMonitor()
 
 
 def _seed(value: object) -> int:

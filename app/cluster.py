@@ -1,5 +1,6 @@
 """Independent tasks on many machines, through the scheduler of `dask.distributed` (extra `cluster`)."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -47,9 +48,14 @@ def run_on_cluster(
         raise ConfigurationError(f"--scheduler {address}: no scheduler answers ({error})") from None
     with client:
         monitor.progress(name, 0, len(tasks))
-        open_ = {client.submit(_quietly, work, task, pure=False): index for index, task in enumerate(tasks)}
+        left = iter(enumerate(tasks))
+        open_: dict[Any, int] = {}
         done = 0
-        while open_:
+        while done < len(tasks):
+            # Workers may come and go, so the window is measured anew.
+            most = 2 * max(sum(client.nthreads().values()), 1)
+            for index, task in itertools.islice(left, max(most - len(open_), 0)):
+                open_[client.submit(_quietly, work, task, pure=False)] = index
             if monitor.should_stop():
                 client.cancel(list(open_))
                 raise StoppedError(f"{name}: stopped; what was finished is kept")

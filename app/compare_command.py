@@ -1,9 +1,10 @@
 """`mtjloop compare`: training in situ beside its baselines, over dies drawn like that of the bench."""
 
 import json
-import re
+import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,7 +13,6 @@ import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
 
 from ..drivers.bench import BenchDescription, read_bench_file
 from ..errors import ConfigurationError, ProtocolError, RecordError, StoppedError
@@ -27,10 +27,12 @@ from ..protocols.training.scores import evaluate
 from ..protocols.training.settings import TrainingSettings
 from .console import ConsoleMonitor, error_console
 from .experiment_file import ExperimentDescription, operation_settings, read_experiment_file
-from .format import count, duration, percent, quantity
+from .format import count, duration, percent, quantity, slug
 from .fused.loop import compiled_loop
-from .process_pool import cores, run_tasks
+from .process_pool import WorkerLostError, cores, run_tasks
+from .report.intervals import student
 from .simulated_dies import ideal_crossbars, simulated_crossbars
+from .whole_file import write_whole
 
 Method = Literal["in-situ", "offline-transfer", "manhattan", "ideal-bernoulli", "float"]
 DIRECTORY = "comparisons"
@@ -116,7 +118,7 @@ def compare(
     ]
     found: dict[Method, dict[int, Outcome]] = {method: {} for method in chosen}
     failed: list[dict[str, object]] = []
-    monitor, interrupted = ConsoleMonitor(error_console()), False
+    monitor, interrupted, lost = ConsoleMonitor(error_console()), False, None
     with monitor.watching():
         try:
             for done in run_tasks(run_trial, trials, workers or cores(), monitor, "compare"):
@@ -127,25 +129,40 @@ def compare(
                     found[trial.method][trial.seed] = done.answer
         except StoppedError:
             interrupted = True
-    rows = [row_of(method, list(outcomes.values())) for method, outcomes in found.items() if outcomes]
-    if not rows and failed:
+        except WorkerLostError as error:
+            if not any(found.values()):
+                raise
+            lost = str(error)
+    if not any(found.values()) and failed:
         raise ProtocolError(f"no trial succeeded; the first said: {failed[0]['error']}")
-    if not rows:
+    if not any(found.values()):
         raise StoppedError("stopped before a trial was over")
+    failures = Counter(one["method"] for one in failed)
+    trials_done = [
+        {"method": method, "seed": one, **_as_json(outcome)}
+        for method, outcomes in found.items()
+        for one, outcome in sorted(outcomes.items())
+    ]
     return {
         "name": experiment.content.name,
         "data": experiment.content.data.source,
         "bench": bench.content.name,
         "hidden": list(experiment.content.network.hidden),
         "seed": seed,
-        "rows": rows,
-        "trials": [
-            {"method": method, "seed": one, **_as_json(outcome)}
+        "rows": [
+            row_of(method, list(outcomes.values()), failures[method])
             for method, outcomes in found.items()
-            for one, outcome in sorted(outcomes.items())
+            if outcomes or failures[method]
         ],
+        "paired": [
+            one
+            for method in chosen
+            if method != "in-situ" and (one := paired(trials_done, "in-situ", method)) is not None
+        ],
+        "trials": trials_done,
         "failed": failed,
         "interrupted": interrupted,
+        "error": lost,
     }
 
 
@@ -173,31 +190,57 @@ def run_trial(trial: Trial, monitor: Monitor) -> Outcome:
     return outcome
 
 
-def row_of(method: Method, outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """Mean over dies with its 95 % interval (Student), and the mean cost of a die."""
-    mean, low, high = mean_interval([one.test_accuracy for one in outcomes])
+def row_of(method: Method, outcomes: Sequence[Outcome], failed: int = 0) -> dict[str, object]:
+    """Mean over dies with its 95 % interval (Student), and the mean cost of a die; None where all failed."""
+
+    def mean_of(value: Callable[[Outcome], float]) -> float | None:
+        return float(np.mean([value(one) for one in outcomes])) if outcomes else None
+
+    ends: tuple[float | None, ...] = (None, None, None)
+    if outcomes:
+        ends = mean_interval([one.test_accuracy for one in outcomes])
     return {
         "method": method,
-        "mean": mean,
-        "low": low,
-        "high": high,
+        "mean": ends[0],
+        "low": ends[1],
+        "high": ends[2],
         "dies": len(outcomes),
-        "train_mean": float(np.mean([one.train_accuracy for one in outcomes])),
-        "pulses": float(np.mean([one.pulses for one in outcomes])),
-        "reads": float(np.mean([one.reads for one in outcomes])),
-        "energy_J": float(np.mean([one.energy for one in outcomes])),
-        "bench_time_s": float(np.mean([one.bench_time for one in outcomes])),
-        "failed_cells": float(np.mean([one.failed_cells for one in outcomes])),
+        "failed": failed,
+        "train_mean": mean_of(lambda one: one.train_accuracy),
+        "pulses": mean_of(lambda one: one.pulses),
+        "reads": mean_of(lambda one: one.reads),
+        "energy_J": mean_of(lambda one: one.energy),
+        "bench_time_s": mean_of(lambda one: one.bench_time),
+        "failed_cells": mean_of(lambda one: one.failed_cells),
     }
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean of independent values in [0, 1], and the ends of its 95 % interval; one value has none to tell."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, mean, mean
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return mean, max(0.0, float(mean - half)), min(1.0, float(mean + half))
+    mean, low, high = student(values)
+    return mean, max(0.0, low), min(1.0, high)
+
+
+def paired(trials: Sequence[Mapping[str, Any]], method: str, other: str) -> dict[str, object] | None:
+    """Test accuracy of a method less that of another on the same dies and seeds, with its 95 % interval.
+
+    Args:
+        trials: of a comparison, as JSON has them.
+        method: named first.
+        other: subtracted.
+
+    Returns:
+        `method`, `less`, `dies`, `mean`, `low`, `high`; None if no die has both.
+    """
+    reached = {
+        name: {one["seed"]: one["test_accuracy"] for one in trials if one["method"] == name}
+        for name in (method, other)
+    }
+    seeds = sorted(set(reached[method]) & set(reached[other]))
+    if not seeds:
+        return None
+    mean, low, high = student([reached[method][seed] - reached[other][seed] for seed in seeds])
+    return {"method": method, "less": other, "dies": len(seeds), "mean": mean, "low": low, "high": high}
 
 
 def keep_comparison(runs: Path, result: Mapping[str, Any]) -> Path:
@@ -206,11 +249,10 @@ def keep_comparison(runs: Path, result: Mapping[str, Any]) -> Path:
     Raises:
         RecordError: it cannot be written.
     """
-    name = re.sub(r"[^A-Za-z0-9-]+", "-", str(result["name"])).strip("-") or "experiment"
-    path = runs / DIRECTORY / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}.json"
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{slug(str(result['name']))}-{secrets.token_hex(2)}.json"
+    path = runs / DIRECTORY / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(result, allow_nan=False, indent=1) + "\n")
     except OSError as error:
         raise RecordError(f"{path}: the comparison cannot be written ({error})") from error
     return path
@@ -223,26 +265,42 @@ def print_compare(result: Mapping[str, Any]) -> None:
     for heading in ("method", "mean", "95 % interval", "dies", "pulses", "energy", "bench time"):
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for row in result["rows"]:
-        used = row["pulses"] > 0
+        used = (row["pulses"] or 0.0) > 0.0
         table.add_row(
             row["method"],
             percent(row["mean"]),
             f"{100 * row['low']:.1f} to {percent(row['high'])}" if row["dies"] > 1 else "-",
-            str(row["dies"]),
+            f"{row['dies']} ({row['failed']} failed)" if row["failed"] else str(row["dies"]),
             count(row["pulses"]) if used else "-",
             quantity(row["energy_J"], "J") if used else "-",
             duration(row["bench_time_s"]) if used else "-",
         )
     console.print(table)
     console.print("pulses, energy and bench time are means of a die; dies, splits and draws by seed")
+    for one in result["paired"]:
+        console.print(f"{one['method']} less {one['less']} on the same dies: {in_points(one)}")
     for one in result["failed"]:
         console.print(f"failed: {one['method']}, seed {one['seed']}: {one['error']}")
     if result["interrupted"]:
         console.print("interrupted: the table holds what was finished")
+    if result["error"]:
+        console.print(result["error"])
+
+
+def in_points(difference: Mapping[str, Any]) -> str:
+    """A difference of accuracies in words, for instance `+0.9 points (+0.1 to +1.7, 20 dies)`."""
+    mean, low, high = (100.0 * difference[key] for key in ("mean", "low", "high"))
+    dies = difference["dies"]
+    return (
+        f"{mean:+.1f} points ({low:+.1f} to {high:+.1f}, {dies} dies)" if dies > 1 else f"{mean:+.1f} points"
+    )
 
 
 def _settings(trial: Trial) -> TrainingSettings:
-    return trial.experiment.training_settings(trial.bench.content)
+    """Those of the experiment without what only a report needs and the cost of training would contain."""
+    settings = trial.experiment.training_settings(trial.bench.content)
+    # With `balance` the rule itself needs what audits find.
+    return replace(settings, digital_alone=False, audit_every=settings.audit_every if settings.balance else 0)
 
 
 def _in_situ(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:

@@ -33,6 +33,8 @@ def draw_compare(path: Path, result: Mapping[str, Any]) -> None:
             values = np.array(
                 [one["test_accuracy"] for one in result["trials"] if one["method"] == row["method"]]
             )
+            if not values.size:
+                continue
             # Dies of the same accuracy stand side by side instead of on top of each other.
             ranks = np.array([int((values[:k] == one).sum()) for k, one in enumerate(values)])
             offsets = 0.07 * np.where(ranks % 2 == 0, ranks / 2, -(ranks + 1) / 2)
@@ -44,7 +46,7 @@ def draw_compare(path: Path, result: Mapping[str, Any]) -> None:
             axes.errorbar(
                 row["mean"], place, xerr=error, fmt="D", color=colour, markersize=5.5, capsize=3.5, zorder=5
             )
-        axes.set_yticks(range(len(rows)), [row["method"] for row in rows])
+        axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("test accuracy: dies, mean, 95 % interval over dies")
@@ -53,3 +55,10 @@ def draw_compare(path: Path, result: Mapping[str, Any]) -> None:
             figure.savefig(path)
         except OSError as error:
             raise RecordError(f"{path}: the figure cannot be written ({error})") from error
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """The method, and how many of its dies failed: they are missing among the dots."""
+    if not row["failed"]:
+        return str(row["method"])
+    return f"{row['method']}\n({row['failed']} of {row['failed'] + row['dies']} failed)"

@@ -11,11 +11,9 @@ from types import FrameType
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .stop_signals import STOP_SIGNALS
+
 _PLAIN_INTERVAL = 10.0
-_STOP_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-]
-"""Ctrl-C, a polite kill, a closed terminal (POSIX), Ctrl-Break (Windows)."""
 
 
 class _ProgressBelowTable(Progress):
@@ -75,7 +73,7 @@ class ConsoleMonitor:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Show the bars and take over Ctrl-C; a second one ends the program without waiting."""
-        before = {number: signal.signal(number, self._asked) for number in _STOP_SIGNALS}
+        before = {number: signal.signal(number, self._asked) for number in STOP_SIGNALS}
         try:
             with self._progress:
                 yield
@@ -111,7 +109,7 @@ def stop_requested() -> Iterator[threading.Event]:
         del number, frame
         stop.set()
 
-    before = {number: signal.signal(number, asked) for number in _STOP_SIGNALS}
+    before = {number: signal.signal(number, asked) for number in STOP_SIGNALS}
     try:
         yield stop
     finally:

@@ -16,7 +16,6 @@ from ..protocols.training.loop import Trainer
 from .console import ConsoleMonitor, error_console
 from .experiment_file import check_bench, operation_settings, read_experiment_file
 from .format import count, duration, percent, quantity
-from .fused.loop import compiled_loop
 from .train_command import baseline_of, training_result
 
 
@@ -112,7 +111,7 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
     baseline = baseline_of(split, settings.hidden, seed)
     journal, monitor = KeptJournal(), ConsoleMonitor(error_console())
     with monitor.watching():
-        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor, compiled_loop)
+        trainer = Trainer(crossbars, split, read, pulse, settings, seed, journal, monitor)
         trained = trainer.run()
     result = training_result(bench, experiment, trainer, trained, baseline, split.classes)
     used = crossbars[: len(trainer.crossbars)]
@@ -120,7 +119,6 @@ def dry_run(bench_path: Path, experiment_path: Path, die_path: Path | None, seed
         **result,
         "dry_run": True,
         "die": die,
-        "limits_kept": True,
         "tiles": [_tile(number, crossbar) for number, crossbar in enumerate(used)],
         "audited_cells_at_rest": journal.resting,
         "audited_disturbed": journal.disturbed,

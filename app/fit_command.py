@@ -11,14 +11,7 @@ from ..drivers.bench import BenchDescription, BenchFile
 from ..drivers.yaml_file import parse_yaml
 from ..errors import ConfigurationError, RecordError
 from ..protocols.switching.fit import DeviceFit, FitSettings, compare_laws, fit_devices
-from ..protocols.switching.joint import (
-    JointFit,
-    as_joint,
-    compare_polarities,
-    field_chance,
-    fit_jointly,
-    pairs_of,
-)
+from ..protocols.switching.joint import CellFits, as_joint, compare_polarities, fit_cells, pairs_of
 from ..protocols.switching.law import LAW_NAMES, LawName, fitted_law
 from ..protocols.switching.scatter import fit_scatter
 from ..protocols.switching.settings import LineResistances
@@ -35,6 +28,7 @@ from .plan_file import PlanFile
 from .session import BENCH
 
 _JOINS = ("separate", "shared", "field", "auto")
+_ALONE = "fitted alone although --join was asked: its cell has no fit of the other polarity"
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
 
     Raises:
         RecordError: the run holds no trials of single devices, or a file cannot be written.
-        ConfigurationError: an unknown law.
+        ConfigurationError: an unknown law, or polarities to be joined of which the run has one only.
     """
     directory = find_run(runs, run)
     with RunReader(directory) as reader:
@@ -91,12 +85,14 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
     lines = _lines(bench, plan)
     shapes = _shapes(bench, arrays, fits)
     resistances = _resistances(arrays, bench, lines)
-    found = _scattered(counts, fits, settings) if request.overdispersed else _joined(fits, settings, request)
-    cells, chance = fitted_cells(found.fits, resistances, found.joint)
-    chance = chance if found.field_chance is None else found.field_chance
+    if request.overdispersed:
+        found, cell_fits = _scattered(counts, fits, settings)
+    else:
+        found, cell_fits = _joined(fits, settings, request)
+    cells = fitted_cells(found.fits, resistances, found.joint or cell_fits.by_cell())
     found = replace(
         found,
-        summary=summarise(cells, chance),
+        summary=summarise(cells, cell_fits.field_chance),
         laws=compare_laws(counts, settings) if request.compare else (),
     )
     path = request.output or directory / DIE_FILE
@@ -113,41 +109,44 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
     return result
 
 
-def _scattered(counts: Sequence[BlockCount], fits: Sequence[DeviceFit], settings: FitSettings) -> Found:
-    """The devices by beta-binomial fits."""
+def _scattered(
+    counts: Sequence[BlockCount], fits: Sequence[DeviceFit], settings: FitSettings
+) -> tuple[Found, CellFits]:
+    """The devices by beta-binomial fits, and their cells by as many trials as tell as much."""
     scatter = fit_scatter(counts, fits, settings)
     by_device = {(one.fit.tile, one.fit.row, one.fit.column, one.fit.polarity): one for one in scatter}
-    return Found(settings, [one.fit for one in scatter], scatter=by_device)
+    cells = fit_cells(pairs_of(replace(one.fit, points=one.steady) for one in scatter), settings)
+    return Found(settings, [one.fit for one in scatter], scatter=by_device), cells
 
 
-def _joined(fits: Sequence[DeviceFit], settings: FitSettings, request: FitRequest) -> Found:
-    """The devices with both polarities of a cell taken together as was asked."""
+def _joined(fits: Sequence[DeviceFit], settings: FitSettings, request: FitRequest) -> tuple[Found, CellFits]:
+    """The devices with both polarities of a cell taken together as was asked, and the fits of whole cells.
+
+    Raises:
+        ConfigurationError: they were to be taken together, and no cell has both.
+    """
     pairs = pairs_of(fits)
-    if not pairs or (request.join == "separate" and not request.compare):
-        return Found(settings, fits)
-    models: dict[str, list[JointFit]] = {
-        "shared": fit_jointly(pairs, settings, "shared"),
-        "field": fit_jointly(pairs, settings, "field"),
-    }
-    compared = compare_polarities(pairs, models["shared"], models["field"])
+    if not pairs and request.join != "separate":
+        raise ConfigurationError(
+            f"--join {request.join}: no cell of this run was measured in both polarities; leave --join out, "
+            "or characterize with `polarities: both`"
+        )
+    cells = fit_cells(pairs, settings)
+    compared = compare_polarities(pairs, cells) if pairs else []
     chosen = request.join
     if chosen == "auto":
         chosen = min(compared, key=lambda one: one.aic).model
-    joint = {(one.tile, one.row, one.column): one for one in models.get(chosen, ())}
-    law = fitted_law(settings.law)
-    chance = field_chance(models["shared"], models["field"])
+    shown = compared if request.compare or request.join != "separate" else ()
+    if chosen == "separate":
+        return Found(settings, fits, polarity_models=shown), cells
+    joint, law = cells.by_cell("field" if chosen == "field" else "shared"), fitted_law(settings.law)
     taken = [
-        as_joint(fit, joint[cell], law) if (cell := (fit.tile, fit.row, fit.column)) in joint else fit
+        as_joint(fit, joint[place], law, settings)
+        if (place := (fit.tile, fit.row, fit.column)) in joint
+        else replace(fit, warnings=(*fit.warnings, _ALONE))
         for fit in fits
     ]
-    return Found(
-        settings,
-        taken,
-        joined=chosen,
-        joint=joint,
-        polarity_models=compared,
-        field_chance=chance if joint else None,
-    )
+    return Found(settings, taken, joined=chosen, joint=joint, polarity_models=shown), cells
 
 
 def _files(manifest: Manifest) -> tuple[BenchDescription | None, PlanFile | None]:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..protocols.switching.campaign import POLARITY_NAMES
+from ..protocols.switching.checks import SIGNIFICANT
 from ..protocols.switching.fit import DeviceFit, FitSettings, LawComparison
 from ..protocols.switching.joint import JointFit, PolarityModel
 from ..protocols.switching.likelihood import LOG_DELTA, LOG_TIME, LOG_VOLTAGE
 from ..protocols.switching.scatter import ScatterFit
 from ..protocols.switching.summary import QUANTITIES, Summary, summarise
+from ..records.tallies import POLARITY_NAMES
 from .format import NOTHING, percent, quantity
 
 _SHOWN = 20
@@ -34,7 +35,6 @@ class Found:
         joined: separate, shared or field: how the polarities of a cell were taken together.
         joint: joint fits by cell; empty for separate ones.
         polarity_models: the three ways compared, if asked.
-        field_chance: of as much difference of the polarities without any field; None if it was not looked at.
         scatter: beta-binomial fits by cell and polarity; empty for binomial ones.
     """
 
@@ -45,7 +45,6 @@ class Found:
     joined: str = "separate"
     joint: Mapping[Cell, JointFit] = field(default_factory=dict)
     polarity_models: Sequence[PolarityModel] = ()
-    field_chance: float | None = None
     scatter: Mapping[tuple[int, int, int, int], ScatterFit] = field(default_factory=dict)
 
 
@@ -54,7 +53,7 @@ def print_fit(result: dict[str, Any]) -> None:
     print(f"{len(result['rows'])} devices and polarities, {result['law']}; V_c0 in mV, intervals of 95 %")
     print(
         f"{'tile:cell':>12} {'polarity':>9} {'Delta':>20} {'V_c0':>24} {'dev/dof':>9} "
-        f"{'over p':>8} {'drift p':>8}"
+        f"{'over p':>8} {'drift p':>8} {'change p':>8}"
     )
     for row in result["rows"][:_SHOWN]:
         volts = [1e3 * row[f"critical_voltage{end}"] for end in ("", "_low", "_high")]
@@ -64,7 +63,7 @@ def print_fit(result: dict[str, Any]) -> None:
         deviance = f"{row['deviance']:.0f}/{row['degrees_of_freedom']}"
         print(
             f"{cell:>12} {POLARITY_NAMES[row['polarity']]:>9} {delta:>20} {voltage:>24} {deviance:>9} "
-            f"{_short(row['overdispersion_p']):>8} {_short(row['drift_p']):>8}"
+            f"{_short(row['overdispersion_p']):>8} {_short(row['drift_p']):>8} {_short(row['change_p']):>8}"
         )
     if len(result["rows"]) > _SHOWN:
         print(f"... and {len(result['rows']) - _SHOWN} more; --json prints all")
@@ -100,7 +99,10 @@ def print_fit(result: dict[str, Any]) -> None:
             f"beyond doubt in {beyond} of {len(rho)}; AIC {-(result['overdispersed_aic_gain'] or 0.0):+.1f} "
             "against binomial trials"
         )
-    print(f"{result['flagged']} of {len(result['rows'])} drifted or scattered beyond chance (p < 0.01)")
+    print(
+        f"{result['flagged']} of {len(result['rows'])} drifted or scattered beyond chance "
+        f"(change p < {SIGNIFICANT})"
+    )
     for text, count in result["warnings"].items():
         print(f"warning, {count} devices: {text}")
     if result["delta_by_time"] is not None and not result["time_fitted"]:
@@ -193,6 +195,7 @@ def _row(each: DeviceFit, found: Found) -> dict[str, object]:
         "degrees_of_freedom": max(checks.degrees_of_freedom, 0),
         "overdispersion_p": _finite(checks.overdispersion_p),
         "drift_p": _finite(checks.drift_p),
+        "change_p": _finite(checks.change_p),
         "tile": each.tile,
     }
     if each.time_unit is not None:

@@ -1,6 +1,7 @@
 """Numbers for people: SI prefixes, percentages, durations."""
 
 import math
+import re
 
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 NOTHING = "-"
@@ -56,3 +57,8 @@ def duration(seconds: float | None, micro: str = "u") -> str:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / 3600)
     return f"{hours // 24} d {hours % 24} h"
+
+
+def slug(text: str) -> str:
+    """A text as a part of a file name that is the same everywhere: small letters, digits, dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..drivers.bench import BenchFile
+from ..drivers.bench import BenchDescription
 from ..drivers.quantities import Fraction, PositiveDuration, PositiveVoltage, Resistance
 from ..drivers.yaml_file import Section, parse_yaml, read_text
 from ..errors import ConfigurationError
@@ -183,7 +183,9 @@ class PlanDescription:
                 )
         return sorted({(row, column) for row, column in wanted})
 
-    def settings(self, bench: BenchFile, time_unit: float, lines: LineResistances) -> CharacterizeSettings:
+    def settings(
+        self, bench: BenchDescription, time_unit: float, lines: LineResistances
+    ) -> CharacterizeSettings:
         """Settings for the campaign, checked against the bench before anything is opened.
 
         Args:
@@ -192,26 +194,25 @@ class PlanDescription:
             lines: resistances in series, where the plan gives none.
 
         Raises:
-            ConfigurationError: a width or voltage leaves a limit of the bench; names the key and the range.
+            ConfigurationError: a width or voltage leaves a limit of the bench, or a grid does not fit into
+                `maximum`; names the key and the range.
         """
         content = self.content
         widths = _widths(content.widths)
         design = _design(content.design)
         self._check_widths(bench, widths)
-        operation = bench.operation
-        voltages = design.voltages if isinstance(design, GridSettings) else ()
+        operation = bench.content.operation
         disturb = None
         if content.disturb is not None:
             section = content.disturb
             disturb = DisturbSettings(tuple(section.voltages), section.width, section.pulses, section.rounds)
-            voltages += disturb.voltages
             self._check_widths(bench, (disturb.width,))
-        for voltage in voltages:
-            if voltage > operation.search_to * (1 + 1e-9):
-                raise ConfigurationError(
-                    f"{self.path}: a voltage of {voltage:g} V is over operation.search_to of "
-                    f"{operation.search_to:g} V (bench file), which nothing ever passes"
-                )
+            self._check_voltages("disturb.voltages", disturb.voltages, 0.0, operation.search_to)
+        if isinstance(design, GridSettings):
+            self._check_voltages(
+                "design.voltages", design.voltages, operation.search_from, operation.search_to
+            )
+            self._check_grid(len(widths) * (len(design.voltages) or design.steps))
         given = content.lines
         return CharacterizeSettings(
             widths=widths,
@@ -227,11 +228,35 @@ class PlanDescription:
             disturb=disturb,
         )
 
-    def _check_widths(self, bench: BenchFile, widths: tuple[float, ...]) -> None:
-        low, high = 0.0, bench.limits.pulse_width
-        if bench.backend == "simulated" and bench.simulated is not None:
-            electronics = bench.simulated.electronics
-            low, high = electronics.minimum_width, min(high, electronics.maximum_width)
+    def _check_voltages(self, key: str, voltages: tuple[float, ...], low: float, high: float) -> None:
+        for voltage in voltages:
+            if not low * (1 - 1e-9) <= voltage <= high * (1 + 1e-9):
+                raise ConfigurationError(
+                    f"{self.path}: {key}: a voltage of {voltage:g} V; {low:g} V to {high:g} V are accepted, "
+                    + ("operation.search_from to search_to" if low else "the end being operation.search_to")
+                    + " of the bench file"
+                )
+
+    def _check_grid(self, points: int) -> None:
+        """A block holds every point of a grid at least once."""
+        block, maximum = self.content.block, self.content.maximum
+        size = max(points, block.trials) + block.reference + block.control
+        if size > maximum:
+            raise ConfigurationError(
+                f"{self.path}: design: the grid has {points} points, so that one block has {size} trials, "
+                f"and maximum is {maximum}; raise maximum, or take fewer voltages or widths"
+            )
+
+    def _check_widths(self, bench: BenchDescription, widths: tuple[float, ...]) -> None:
+        low, high = 0.0, bench.content.limits.pulse_width
+        simulated = bench.content.simulated
+        if bench.content.backend == "smu":
+            from ..drivers.smu_bench import pulse_widths  # the VISA library takes a while to import
+
+            low, longest = pulse_widths(bench.wiring)
+            high = min(high, longest)
+        elif simulated is not None:
+            low, high = simulated.electronics.minimum_width, min(high, simulated.electronics.maximum_width)
         for width in widths:
             if not low * (1 - 1e-9) <= width <= high * (1 + 1e-9):
                 raise ConfigurationError(

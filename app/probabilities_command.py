@@ -9,10 +9,9 @@ from pathlib import Path
 from ..errors import MtjloopError, RecordError
 from ..protocols.switching.intervals import clopper_pearson, wilson
 from ..records.index import find_run
-from ..records.tallies import PointCount, point_counts
+from ..records.tallies import POLARITY_NAMES, PointCount, point_counts
 
 _SHOWN = 40
-_POLARITY = {1: "AP to P", -1: "P to AP"}
 _SI = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
@@ -62,18 +61,18 @@ def answered(arguments: Sequence[str]) -> bool:
 def _plain(arguments: Sequence[str]) -> tuple[str, Path, set[str]] | None:
     """Run, directory of runs and options of a plain request; None if it is not one."""
     names: list[str] = []
-    runs, options = Path("runs"), set()
+    runs, options = "runs", set()
     left = iter(arguments)
     for each in left:
         if each in ("--json", "--csv"):
             options.add(each)
         elif each == "--runs" or each.startswith("--runs="):
-            runs = Path(each.removeprefix("--runs=") if "=" in each else next(left, ""))
+            runs = each.removeprefix("--runs=") if "=" in each else next(left, "")
         else:
             names.append(each)
-    if len(names) > 1 or any(not name or name.startswith("-") for name in (*names, str(runs))):
+    if len(names) > 1 or any(not name or name.startswith("-") for name in (*names, runs)):
         return None
-    return (names or ["last"])[0], runs, options
+    return (names or ["last"])[0], Path(runs), options
 
 
 def print_as(directory: Path, rows: list[dict[str, object]], *, as_json: bool, as_csv: bool) -> None:
@@ -143,7 +142,7 @@ def _line(row: dict[str, object]) -> tuple[str, ...]:
         str(row["tile"]),
         "-" if row["row"] is None else str(row["row"]),
         "-" if row["column"] is None else str(row["column"]),
-        _POLARITY[int(str(row["polarity"]))],
+        POLARITY_NAMES[int(str(row["polarity"]))],
         str(row["kind"]),
         voltage,
         _si(row["width"], "s"),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import MtjloopError, StoppedError
+from .stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:  # a worker imports this module before it sets what numpy and numba read when imported
+    from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Event
 
     from ..protocols.journal import Monitor
@@ -22,6 +28,8 @@ Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_MOST_ON_WINDOWS = 61
+"""Processes that one can wait for there."""
 _LOOK = 0.2
 """Seconds between two looks at the wish to stop."""
 
@@ -39,6 +47,10 @@ class Done(Generic[Answer]):
     index: int
     answer: Answer | None
     error: str | None
+
+
+class WorkerLostError(MtjloopError):
+    """A worker process ended without an answer: killed, or out of memory."""
 
 
 class _TaskMonitor:
@@ -79,7 +91,7 @@ def run_tasks(
 
     A task that fails is answered with its error and stops nothing. Asked to stop, the monitor of every
     running task says so too, tasks not begun are dropped, and `StoppedError` is raised once all processes
-    are idle.
+    are idle. Whoever leaves in any other way, by a second Ctrl-C for instance, ends the processes at once.
 
     Args:
         work: a function of a module, given a task and a monitor that tells when to stop; must be picklable.
@@ -90,8 +102,9 @@ def run_tasks(
 
     Raises:
         StoppedError: the monitor asked to stop; what was yielded before is valid.
+        WorkerLostError: a process was ended from outside; what was yielded before is valid.
     """
-    source = _here(work, tasks, monitor) if workers <= 1 else _spread(work, tasks, workers, monitor)
+    source = _here(work, tasks, monitor) if workers <= 1 else _spread(work, tasks, workers, monitor, name)
     monitor.progress(name, 0, len(tasks))
     for number, done in enumerate(source):
         monitor.progress(name, number + 1, len(tasks))
@@ -121,47 +134,96 @@ def said(error: BaseException) -> str:
 
 
 def _spread(
-    work: Callable[[Task, Monitor], Answer], tasks: Sequence[Task], workers: int, monitor: Monitor
+    work: Callable[[Task, Monitor], Answer], tasks: Sequence[Task], workers: int, monitor: Monitor, name: str
 ) -> Iterator[Done[Answer]]:
+    if sys.platform == "win32":
+        workers = min(workers, _MOST_ON_WINDOWS)
     # A fresh interpreter a worker: forked ones inherit threads and locks of numba.
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(tasks)) or 1, context, _start_worker, (stop,))
+    reader, life = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)) or 1, context, _start_worker, (stop, reader))
     try:
-        open_: dict[Future[Answer], int] = {
-            pool.submit(_work, work, task): index for index, task in enumerate(tasks)
-        }
-        while open_:
-            finished, _ = wait(open_, timeout=_LOOK, return_when=FIRST_COMPLETED)
-            for future in finished:
-                index = open_.pop(future)
-                error = None if future.cancelled() else future.exception()
-                if error is None and not future.cancelled():
-                    yield Done(index, future.result(), None)
-                elif error is not None and not isinstance(error, StoppedError):
-                    said = (
-                        str(error) if isinstance(error, MtjloopError) else f"{type(error).__name__}: {error}"
-                    )
-                    yield Done(index, None, said)
-            if monitor.should_stop() and not stop.is_set():
-                stop.set()
-                for future in open_:
-                    future.cancel()
+        with life:  # however this is left, no worker outlives it
+            yield from _answers(pool, work, tasks, 2 * workers, monitor, stop)
+            pool.shutdown(wait=True)
+    except BrokenProcessPool:
+        if not monitor.should_stop():
+            raise WorkerLostError(
+                f"{name}: a worker process was ended from outside, for instance for want of memory. What "
+                "was finished is kept, the rest is to be done: run it again, with fewer --workers if need be"
+            ) from None
     finally:
-        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+        reader.close()
 
 
-def _start_worker(stop: Event) -> None:
+def _answers(
+    pool: ProcessPoolExecutor,
+    work: Callable[[Task, Monitor], Answer],
+    tasks: Sequence[Task],
+    most: int,
+    monitor: Monitor,
+    stop: Event,
+) -> Iterator[Done[Answer]]:
+    """Answers as they come, with at most so many tasks waiting or at work."""
+    left = iter(enumerate(tasks))
+    open_: dict[Future[Answer], int] = {}
+    while True:
+        if monitor.should_stop():
+            stop.set()
+            for future in open_:
+                future.cancel()
+        else:
+            with _stop_signals_held():
+                for index, task in itertools.islice(left, most - len(open_)):
+                    open_[pool.submit(_work, work, task)] = index
+        if not open_:
+            return
+        finished, _ = wait(open_, timeout=_LOOK, return_when=FIRST_COMPLETED)
+        for future in finished:
+            index = open_.pop(future)
+            error = None if future.cancelled() else future.exception()
+            if isinstance(error, BrokenProcessPool):
+                raise error
+            if error is None and not future.cancelled():
+                yield Done(index, future.result(), None)
+            elif error is not None and not isinstance(error, StoppedError):
+                yield Done(index, None, said(error))
+
+
+@contextmanager
+def _stop_signals_held() -> Iterator[None]:
+    """Processes started here are deaf to stop signals from their first moment on, where there are masks."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker(stop: Event, reader: Connection) -> None:
     """Runs first in a worker, before numpy and numba are imported: they read these variables once."""
     if "numpy" in sys.modules or "numba" in sys.modules:  # too late: the program imports them at once
         _limit_threads()
     else:
         for name in _ONE_THREAD:
             os.environ[name] = "1"
-    # Ctrl-C reaches every process of a terminal; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Stop signals reach every process of a terminal; the parent decides what they mean.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     _Worker.stop = stop
+    threading.Thread(target=_end_with_parent, args=(reader,), daemon=True).start()
+
+
+def _end_with_parent(reader: Connection) -> None:
+    """End this process, whatever it is doing, when the parent closes the pipe or is no more."""
+    with suppress(EOFError, OSError):
+        reader.recv_bytes()
+    os._exit(1)
 
 
 def _limit_threads() -> None:

@@ -2,12 +2,10 @@
 
 from ..drivers.bench import Bench, BenchDescription, open_bench
 from ..drivers.contract import Crossbar
+from ..drivers.die_file import SpreadSection
 from ..drivers.ideal import IdealCrossbar, ideal_median, ideal_spread
 from ..drivers.stand_in import stand_ins
 from ..protocols.settings import PulseSettings
-
-_UNKNOWN_SPREAD = 0.6
-"""Spread of the log switching rate where the bench file describes no die."""
 
 
 def drawn_dies(description: BenchDescription) -> BenchDescription:
@@ -35,12 +33,10 @@ def simulated_crossbars(description: BenchDescription, seed: int) -> tuple[Cross
 
 
 def ideal_crossbars(description: BenchDescription, pulse: PulseSettings, seed: int) -> tuple[Crossbar, ...]:
-    """Ideal crossbars of the same shapes, with the spread of the die of the bench file."""
+    """Ideal crossbars of the same shapes, with the spread of the die of the bench file or the default die."""
     section = description.content.simulated
-    spread = _UNKNOWN_SPREAD
-    if section is not None:
-        target = section.die.spread
-        spread = ideal_spread(target.critical_voltage, target.delta, pulse.width)
+    target = SpreadSection() if section is None else section.die.spread
+    spread = ideal_spread(target.critical_voltage, target.delta, pulse.width)
     median = ideal_median(pulse.search_from, pulse.search_to)
     return tuple(
         IdealCrossbar(one.capabilities, median, pulse.width, spread, seed * 4099 + number)

@@ -19,11 +19,12 @@ from ..protocols.journal import Monitor
 from .compare_command import Method, Outcome, Trial, chosen_methods, run_trial
 from .console import ConsoleMonitor, error_console
 from .experiment_file import data_source
-from .process_pool import Done, cores, run_tasks
+from .process_pool import Done, WorkerLostError, cores, run_tasks
 from .study_file import Point, Study, read_study_file
-from .study_results import StudyResults, finished, read_rows, results_directory
+from .study_results import Kind, StudyResults, finished, read_rows, results_directory
 
-_FORMAT = 1
+_FORMAT = 2
+"""Goes into the hash of a task: raised where the same files come to another answer."""
 _ROWS_A_PART, _SECONDS_A_PART = 100, 20.0
 _SHOWN = 10
 
@@ -34,11 +35,13 @@ class StudyTask:
 
     Attributes:
         trial: what is run.
-        values: of the swept parameters.
+        point: number of its point.
+        values: of the swept parameters there.
         hash: of all that decides the answer.
     """
 
     trial: Trial
+    point: int
     values: Mapping[str, float | str]
     hash: str
 
@@ -73,12 +76,14 @@ def study(
     found = read_study_file(path)
     tasks = study_tasks(found)
     directory = results or results_directory(found.content.name, runs)
-    kept = StudyResults(directory, description(found))
-    before = finished(read_rows(directory))
-    open_ = [task for task in tasks if task.hash not in before]
-    monitor, interrupted, failed = ConsoleMonitor(error_console()), False, []
+    monitor, interrupted, lost, failed = ConsoleMonitor(error_console()), False, None, []
     done = 0
-    with monitor.watching():
+    with (
+        StudyResults(directory, description(found, tasks), swept_kinds(found)) as kept,
+        monitor.watching(),
+    ):
+        before = finished(read_rows(directory))
+        open_ = [task for task in tasks if task.hash not in before]
         written = time.monotonic()
         try:
             for one in _source(open_, workers, scheduler, monitor):
@@ -91,8 +96,8 @@ def study(
                     written = time.monotonic()
         except StoppedError:
             interrupted = True
-        finally:
-            kept.flush()
+        except WorkerLostError as error:
+            lost = str(error)
     return {
         "study": found.content.name,
         "points": len(found.points),
@@ -102,6 +107,7 @@ def study(
         "failed": failed,
         "results": str(directory),
         "interrupted": interrupted,
+        "error": lost,
     }
 
 
@@ -124,21 +130,33 @@ def study_tasks(found: Study) -> list[StudyTask]:
         keys.append((_contents(point), data[source]))
     tasks: dict[str, StudyTask] = {}
     for die, seed in found.replicas():
-        for point, key in zip(found.points, keys, strict=True):
+        for number, (point, key) in enumerate(zip(found.points, keys, strict=True)):
             for method in methods:
                 trial = Trial(point.bench, point.experiment, method, seed, die)
                 name = _hash(*key, method, die, seed)
-                tasks.setdefault(name, StudyTask(trial, point.values, name))
+                tasks.setdefault(name, StudyTask(trial, number, point.values, name))
     return list(tasks.values())
 
 
-def description(found: Study) -> Mapping[str, object]:
-    """What the report of a study needs beside the rows."""
+def description(found: Study, tasks: Sequence[StudyTask]) -> Mapping[str, object]:
+    """What is kept of a study beside its rows, see `read_description`."""
     return {
         "name": found.content.name,
         "parameters": list(found.content.sweep),
         "sampling": found.content.sampling,
         "text": found.text,
+        "bench": {"path": str(found.bench.path), "text": found.bench.text},
+        "experiment": {"path": str(found.experiment.path), "text": found.experiment.text},
+        "points": [dict(point.values) for point in found.points],
+        "tasks": {task.hash: task.point for task in tasks},
+    }
+
+
+def swept_kinds(found: Study) -> Mapping[str, Kind]:
+    """Kind of the column of every swept parameter: numbers only where all its values are numbers."""
+    return {
+        key: "text" if any(isinstance(point.values[key], str) for point in found.points) else "number"
+        for key in found.content.sweep
     }
 
 
@@ -187,6 +205,8 @@ def print_study(result: Mapping[str, Any]) -> None:
         console.print(f"and {len(result['failed']) - _SHOWN} more; the column `error` has them all")
     if result["interrupted"]:
         console.print("interrupted: the same command goes on where it stopped")
+    if result["error"]:
+        console.print(result["error"])
     console.print(f"results: {result['results']}")
     console.print(f"report: mtjloop report {result['results']}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -15,6 +15,7 @@ from ..drivers.bench import BenchDescription, BenchFile, read_bench_file
 from ..drivers.yaml_file import Section, parse_content, parse_mapping, parse_yaml, read_text
 from ..errors import ConfigurationError
 from .experiment_file import ExperimentDescription, ExperimentFile, read_experiment_file
+from .study_results import COLUMNS
 
 _ROOTS = {"bench": ("bench",), "experiment": ("experiment",), "die": ("bench", "simulated", "die")}
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)")
@@ -74,12 +75,17 @@ class StudyFile(Section):
     sampling_seed: Annotated[int, Field(ge=0)] = 0
     dies: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     seeds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    first: Annotated[int, Field(ge=0)] = 0
+    first: Annotated[int, Field(ge=0, le=2**62)] = 0
     methods: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["in-situ"])
 
     @model_validator(mode="after")
     def _can_be_sampled(self) -> "StudyFile":
         for key, values in self.sweep.items():
+            if key in COLUMNS:
+                raise ValueError(
+                    f"sweep.{key}: a column of the results has this name; any but these is accepted: "
+                    f"{', '.join(COLUMNS)}"
+                )
             one = values.values if isinstance(values, LinkedSection) else values
             if self.sampling == "grid" and isinstance(one, RangeSection) and one.points is None:
                 raise ValueError(f"sweep.{key}: points is missing, which a range of a grid needs")
@@ -112,6 +118,8 @@ class Study:
     path: Path
     text: str
     content: StudyFile
+    bench: BenchDescription
+    experiment: ExperimentDescription
     points: tuple[Point, ...]
 
     def replicas(self) -> Iterator[tuple[int, int]]:
@@ -132,8 +140,9 @@ def read_study_file(path: Path) -> Study:
     """
     text = read_text(path)
     content = parse_yaml(text, str(path), StudyFile)
-    bench = read_bench_file(path.parent / content.bench)
-    experiment = read_experiment_file(path.parent / content.experiment)
+    beside = path.resolve().parent  # workers may run elsewhere
+    bench = read_bench_file(beside / content.bench)
+    experiment = read_experiment_file(beside / content.experiment)
     bench_content = parse_mapping(bench.text, str(bench.path), BenchFile)
     experiment_content = parse_mapping(experiment.text, str(experiment.path), ExperimentFile)
     targets = {
@@ -158,7 +167,7 @@ def read_study_file(path: Path) -> Study:
                 contents["experiment"],
             )
         )
-    return Study(path, text, content, tuple(points))
+    return Study(path, text, content, bench, experiment, tuple(points))
 
 
 def _choices(content: StudyFile) -> Iterator[dict[str, object]]:
@@ -235,12 +244,17 @@ def _set(contents: dict[str, dict[str, Any]], target: Sequence[str], value: obje
 
 def _plotted(parsed: Mapping[str, BaseModel], target: Sequence[str], value: object) -> float | str:
     """The value in SI as the file was understood, or its text."""
+    if _is_number(value):
+        return float(value)  # a bare number has no unit, so it is SI already
     place: Any = parsed[target[0]]
     for part in target[1:]:
-        place = place[int(part)] if isinstance(place, list | tuple) else getattr(place, part, None)
-    if isinstance(place, bool) or not isinstance(place, int | float):
-        return str(value)
-    return float(place)
+        # Tiles are the only list of sections, and have whole numbers, not quantities.
+        place = getattr(place, part, None)
+    return float(place) if _is_number(place) else str(value)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _split(value: _Number) -> tuple[float, str]:

@@ -26,6 +26,7 @@ from .report.figures import (
     styled,
 )
 from .study_results import Row, finished, read_description, read_rows
+from .whole_file import write_whole
 
 REPORT_FILE = "report.html"
 _MOST_LINES = 8
@@ -50,11 +51,19 @@ class PointSummary:
     bench_time: float
 
 
-def summaries(rows: Sequence[Row], parameters: Sequence[str]) -> list[PointSummary]:
-    """One entry a method and point, over the replicas that succeeded, sorted by method and values."""
+def summaries(rows: Sequence[Row], about: Mapping[str, Any]) -> list[PointSummary]:
+    """One entry a method and point, over the replicas that succeeded, sorted by method and values.
+
+    Args:
+        rows: of the results; those of tasks that the study no longer has are left out.
+        about: what `read_description` says.
+    """
+    parameters, tasks, points = about["parameters"], about["tasks"], about["points"]
     groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in finished(rows).values():
-        groups.setdefault((row["method"], *(row.get(key) for key in parameters)), []).append(row)
+    for name, row in finished(rows).items():
+        if name in tasks:
+            values = points[tasks[name]]
+            groups.setdefault((row["method"], *(values[key] for key in parameters)), []).append(row)
     found = []
     for key, members in sorted(groups.items(), key=lambda item: tuple(_order(one) for one in item[0])):
         mean, low, high = mean_interval([row["test_accuracy"] for row in members])
@@ -85,18 +94,19 @@ def write_study_report(directory: Path, output: Path | None = None) -> Path:
         RecordError: there are no results, or the page cannot be written.
     """
     about = read_description(directory)
-    rows = read_rows(directory)
+    rows = [row for row in read_rows(directory) if row["hash"] in about["tasks"]]
     parameters = [str(one) for one in about["parameters"]]
-    points = summaries(rows, parameters)
+    points = summaries(rows, about)
     if not points:
-        raise RecordError(f"{directory}: no task of the study has succeeded yet")
+        raise RecordError(f"{directory}: no task of the study as its file stands has succeeded yet")
     done = finished(rows)
     failures = {row["hash"]: row for row in rows if row.get("error") is not None and row["hash"] not in done}
     body = "\n".join(
         [
             markup.heading(str(about["name"])),
             markup.paragraph(
-                f"{len(points)} points with methods, {len(done)} tasks finished, {len(failures)} failed. "
+                f"{len(points)} points with methods, {len(done)} of {len(about['tasks'])} tasks finished, "
+                f"{len(failures)} failed. "
                 "Simulated dies; the bars are 95 % intervals over replicas.",
                 "eyebrow",
             ),
@@ -107,11 +117,8 @@ def write_study_report(directory: Path, output: Path | None = None) -> Path:
         ]
     )
     path = directory / REPORT_FILE if output is None else output
-    draft = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(markup.page(str(about["name"]), body), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, markup.page(str(about["name"]), body))
     except OSError as error:
         raise RecordError(f"cannot write the report {path}: {error}") from error
     return path

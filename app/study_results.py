@@ -1,42 +1,84 @@
-"""Results of a study: a directory of Parquet parts, appended to as tasks end and never rewritten."""
+"""Results of a study: Parquet parts of one schema, appended to as tasks end; nothing finished is lost."""
 
+import hashlib
 import json
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
 
+from ..drivers.file_lock import hold
 from ..errors import RecordError
+from .format import slug
+from .whole_file import write_whole
 
-DESCRIPTION = "study.json"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DESCRIPTION, PARTS = "study.json", "parts"
 DIRECTORY = "studies"
 """Beside the runs."""
 Row = dict[str, Any]
+Kind = Literal["text", "whole", "number"]
+COLUMNS: Mapping[str, Kind] = {
+    "hash": "text", "method": "text", "die": "whole", "seed": "whole", "test_accuracy": "number",
+    "train_accuracy": "number", "pulses": "whole", "reads": "whole", "energy_J": "number",
+    "bench_time_s": "number", "failed_cells": "whole", "chosen": "text", "error": "text",
+    "wall_time_s": "number", "host": "text", "finished_utc": "text", "version": "text",
+}  # fmt: skip
+"""Of every study; each swept parameter adds one of its own."""
+_LOCK = ".lock"
 
 
 class StudyResults:
-    """The directory of a study.
+    """The directory of a study, open for one process to add rows; leaving the context writes what waits.
 
     Args:
         directory: made if absent.
-        description: kept as `study.json`: name, swept parameters, text of the study file.
+        description: kept as `study.json`, see `read_description`.
+        swept: kind of each swept parameter: `text` if one of its values is none.
 
     Raises:
-        RecordError: it cannot be written.
+        RecordError: it cannot be written, another study lies there, another process writes to it, or a part
+            is damaged.
     """
 
-    def __init__(self, directory: Path, description: Mapping[str, object]) -> None:
+    def __init__(
+        self, directory: Path, description: Mapping[str, object], swept: Mapping[str, Kind] | None = None
+    ) -> None:
         self.directory = directory
         self._waiting: list[Row] = []
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            draft = directory / f"{DESCRIPTION}.part"
-            draft.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-            draft.replace(directory / DESCRIPTION)
-        except OSError as error:
-            raise RecordError(f"{directory}: results cannot be written there ({error})") from error
+        with ExitStack() as stack:
+            try:
+                (directory / PARTS).mkdir(parents=True, exist_ok=True)
+                release = hold(directory / _LOCK)
+            except OSError as error:
+                raise _unwritable(directory, error) from error
+            if release is None:
+                raise RecordError(
+                    f"{directory}: another process writes to this study; wait for it to end, or give another "
+                    "--results"
+                )
+            stack.callback(release)
+            self._refuse_another(description["name"])
+            self._schema = self._one_schema(swept or {})
+            try:
+                write_whole(directory / DESCRIPTION, json.dumps(description, indent=1) + "\n")
+            except OSError as error:
+                raise _unwritable(directory, error) from error
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> "StudyResults":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._open:
+            self.flush()
 
     def add(self, row: Row) -> None:
         """Take a row, to be written with the next part."""
@@ -55,17 +97,53 @@ class StudyResults:
         """
         if not self._waiting:
             return
+        name = f"part-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
+        self._write(self.directory / PARTS / name, self._waiting)
+        self._waiting = []
+
+    def _refuse_another(self, name: object) -> None:
+        if not (self.directory / DESCRIPTION).is_file():
+            return
+        there = read_description(self.directory)["name"]
+        if there != name:
+            raise RecordError(
+                f"{self.directory}: holds the results of the study {there!r}, not of {name!r}; give another "
+                "--results"
+            )
+
+    def _one_schema(self, swept: Mapping[str, Kind]) -> "pa.Schema":
+        """The schema of all parts; those of an earlier sweep with other columns are written anew."""
+        import pyarrow as pa
+
+        kinds = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
+        parts = {path: _read(path) for path in _parts(self.directory)}
+        columns = {**COLUMNS, **swept}
+        for table in parts.values():
+            for field in table.schema:
+                # A column that held text once keeps all its values as text.
+                if field.name not in columns or field.type == pa.string():
+                    columns[field.name] = "text" if field.type == pa.string() else "number"
+        self._columns = columns
+        schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+        self._schema = schema
+        for path, table in parts.items():
+            if table.schema != schema:
+                self._write(path, table.to_pylist())
+        return schema
+
+    def _write(self, path: Path, rows: Sequence[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        name = f"part-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
-        draft = self.directory / f".{name}.draft"
+        alike = [
+            {name: _as_kind(row.get(name), kind) for name, kind in self._columns.items()} for row in rows
+        ]
+        draft = path.with_name(f".{path.name}.draft")
         try:
-            pq.write_table(pa.Table.from_pylist(_alike(self._waiting)), draft)
-            draft.replace(self.directory / name)
-        except OSError as error:
-            raise RecordError(f"{self.directory}: a part cannot be written ({error}); free space") from error
-        self._waiting = []
+            pq.write_table(pa.Table.from_pylist(alike, self._schema), draft)
+            draft.replace(path)
+        except (OSError, pa.ArrowException) as error:
+            raise RecordError(f"{path}: the part cannot be written ({error}); free space") from error
 
 
 def read_rows(directory: Path) -> list[Row]:
@@ -74,18 +152,7 @@ def read_rows(directory: Path) -> list[Row]:
     Raises:
         RecordError: a part is damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows: list[Row] = []
-    for path in sorted(directory.glob("part-*.parquet")):
-        try:
-            rows.extend(pq.read_table(path).to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            raise RecordError(
-                f"{path}: the part is damaged ({error}); delete it, its tasks run again"
-            ) from None
-    return rows
+    return [row for path in _parts(directory) for row in _read(path).to_pylist()]
 
 
 def finished(rows: Iterable[Row]) -> dict[str, Row]:
@@ -94,8 +161,11 @@ def finished(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def results_directory(name: str, runs: Path) -> Path:
-    """Where the results of a study are, unless it is told otherwise."""
-    return runs / DIRECTORY / re.sub(r"[^\w.-]+", "-", name)
+    """Where the results of a study are, unless it is told otherwise; two names never share a directory."""
+    short = slug(name)
+    if short != name:
+        short = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return runs / DIRECTORY / short
 
 
 def find_study(text: str, runs: Path) -> Path | None:
@@ -122,6 +192,9 @@ def find_study(text: str, runs: Path) -> Path | None:
 def read_description(directory: Path) -> Mapping[str, Any]:
     """What `study.json` says.
 
+    Keys: `name`; `parameters`, swept; `points`, the values of each; `tasks`, the number of its point by the
+    hash of each task as the files stand now; `sampling`; `text`, `bench` and `experiment`, the files.
+
     Raises:
         RecordError: absent or damaged.
     """
@@ -132,12 +205,30 @@ def read_description(directory: Path) -> Mapping[str, Any]:
         raise RecordError(f"{directory}: no study there; `mtjloop study STUDY.yaml` makes one") from None
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: damaged ({error})") from error
-    if not isinstance(found, dict):
-        raise RecordError(f"{path}: damaged (no object)")
+    if not isinstance(found, dict) or not {"name", "parameters", "points", "tasks"} <= set(found):
+        raise RecordError(f"{path}: damaged, or of an earlier mtjloop; delete it and run the study again")
     return found
 
 
-def _alike(rows: Sequence[Row]) -> list[Row]:
-    """Rows with the same columns in the same order: the columns of a part are those of all its rows."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    return [{key: row.get(key) for key in columns} for row in rows]
+def _parts(directory: Path) -> list[Path]:
+    return sorted((directory / PARTS).glob("part-*.parquet"))
+
+
+def _read(path: Path) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise RecordError(f"{path}: the part is damaged ({error}); delete it, its tasks run again") from None
+
+
+def _as_kind(value: object, kind: Kind) -> object:
+    if value is None or kind != "text" or isinstance(value, str):
+        return value
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _unwritable(directory: Path, error: OSError) -> RecordError:
+    return RecordError(f"{directory}: results cannot be written there ({error}); give another --results")

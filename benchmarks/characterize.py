@@ -1,11 +1,11 @@
 """How good measured and fitted parameters are, on simulated dies whose truth only this script knows.
 
-    python benchmarks/characterize.py accuracy   errors and coverage, adaptive, at most 1,000 trials each
-    python benchmarks/characterize.py design     pulses that designs need for one sigma(Delta)
-    python benchmarks/characterize.py drift      devices flagged, drifting and steady
-    python benchmarks/characterize.py flags      the same on draws from the law, 100 runs of each kind
-    python benchmarks/characterize.py loop       accuracy of dry runs on fitted dies and on the true ones
-    python benchmarks/characterize.py query      time of `mtjloop probabilities` on a million trials
+    python -m benchmarks.characterize accuracy   errors and coverage, adaptive, at most 1,000 trials each
+    python -m benchmarks.characterize design     pulses that designs need for one sigma(Delta)
+    python -m benchmarks.characterize drift      devices flagged, drifting and steady
+    python -m benchmarks.characterize flags      the same on draws from the law, 100 runs of each kind
+    python -m benchmarks.characterize loop       accuracy of dry runs on fitted dies and on the true ones
+    python -m benchmarks.characterize query      time of `mtjloop probabilities` on a million trials
 
 All but `design` and `flags` go through characterize and fit as a user runs them: read noise, wires and spread
 of the default die. The same through emulated instruments: benchmarks/characterize_twin.py.
@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,11 @@ from mtjloop.app.characterize_command import characterize
 from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
-from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.switching.checks import SIGNIFICANT
 from mtjloop.protocols.switching.design import Device, Estimator, make_design
 from mtjloop.protocols.switching.fit import FitSettings, fit_device
 from mtjloop.protocols.switching.law import fitted_law
-from mtjloop.protocols.switching.likelihood import log_hazards
+from mtjloop.protocols.switching.likelihood import probabilities
 from mtjloop.protocols.switching.settings import (
     AdaptiveSettings,
     BlockSettings,
@@ -46,8 +44,9 @@ from mtjloop.protocols.switching.settings import (
 )
 from mtjloop.protocols.switching_curve import SwitchingCurve
 from mtjloop.records.run import RunRecorder
+from mtjloop.records.tallies import BlockCount
 
-Floats = NDArray[np.float64]
+from .truth import Floats, covered, relative_errors, share, true_parameters
 
 
 def bench_text(rows: int, columns: int, extra: str = "") -> str:
@@ -63,17 +62,8 @@ def measured(bench: str, plan: str, seed: int) -> tuple[dict[str, Any], Floats, 
         (here / "plan.yaml").write_text(plan)
         cost: dict[str, Any] = characterize(here / "bench.yaml", here / "plan.yaml", seed, here / "runs")
         found: dict[str, Any] = fit(str(cost["run_dir"]), here / "runs", FitRequest())
-        views = tile_views(read_bench_file(here / "bench.yaml"), seed)
-    truth = np.empty((len(found["rows"]), 2))
-    for k, row in enumerate(found["rows"]):
-        parameters, cell = views[row["tile"]].parameters, (row["row"], row["column"])
-        name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
-        truth[k] = parameters["delta"][cell], parameters[name][cell]
+        truth = true_parameters(here / "bench.yaml", found["rows"], seed)
     return found, truth, cost
-
-
-def column(rows: list[dict[str, Any]], name: str) -> Floats:
-    return np.array([row[name] for row in rows], dtype=np.float64)
 
 
 def accuracy() -> None:
@@ -82,59 +72,29 @@ def accuracy() -> None:
         "record: tally\n"
     )
     errors: list[Floats] = []
-    inside: list[Floats] = []
+    inside: list[NDArray[np.bool_]] = []
     for seed in (100, 101):
         found, truth, cost = measured(bench_text(14, 24), plan, seed)
         rows = found["rows"]
-        errors.append(
-            np.stack([column(rows, "delta") / truth[:, 0], column(rows, "critical_voltage") / truth[:, 1]], 1)
-            - 1
-        )
-        inside.append(
-            np.stack(
-                [
-                    (column(rows, f"{name}_low") <= truth[:, k])
-                    & (truth[:, k] <= column(rows, f"{name}_high"))
-                    for k, name in enumerate(("delta", "critical_voltage"))
-                ],
-                1,
-            ).astype(np.float64)
-        )
+        errors.append(relative_errors(rows, truth))
+        inside.append(covered(rows, truth))
         print(
             f"die {seed}: {len(rows)} devices and polarities, {cost['tiles'][0]['trials']} trials", flush=True
         )
-    error, covered = np.concatenate(errors), np.concatenate(inside)
+    error, held = np.concatenate(errors), np.concatenate(inside)
     for k, name in enumerate(("Delta", "V_c0")):
-        low, high = stats.binomtest(int(covered[:, k].sum()), len(covered)).proportion_ci()
         print(
             f"{name}: median error {np.median(np.abs(error[:, k])):.2%}, mean {error[:, k].mean():+.2%}; "
-            f"95 % intervals cover {covered[:, k].mean():.1%} ({low:.1%} to {high:.1%}) of {len(covered)}"
+            f"95 % intervals cover {share(int(held[:, k].sum()), len(held))} of {len(held)}"
         )
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Trials drawn from the law itself, as `fit` takes them."""
-
-    voltage: float
-    width: float
-    switched: int
-    trials: int
-    block: int
-    tile: int = 0
-    row: int = 0
-    column: int = 0
-    polarity: int = 1
-    resistance: float = 1e4
-    time: float = 0.0
-
-    @property
-    def asked_voltage(self) -> float:
-        return self.voltage
-
-    @property
-    def asked_width(self) -> float:
-        return self.width
+def drawn(
+    voltage: float, width: float, switched: int, trials: int, block: int, resistance: float = 1e4
+) -> BlockCount:
+    """Trials of one device drawn from the law itself, as `fit` takes them; a block takes a second."""
+    seen = voltage, width, voltage, width
+    return BlockCount(0, 0, 0, 1, block, *seen, switched, trials, resistance, float(block))
 
 
 def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> float:
@@ -156,16 +116,16 @@ def sigma_of_delta(settings: CharacterizeSettings, devices: int, seed: int) -> f
         )
         theta = np.array([math.log(delta), math.log(critical), math.log(settings.law.time_unit), 0.0])
         device = Device(0, 0, estimator.start.copy())
-        counts: list[Drawn] = []
+        counts: list[BlockCount] = []
         block = 0
         while device.sent + made.trials <= settings.maximum:
             asked: dict[tuple[float, float], int] = {}
             for each in made.requests(device):
                 asked[each.voltage, each.width] = asked.get((each.voltage, each.width), 0) + 1
             for (voltage, width), trials in asked.items():
-                eta = float(log_hazards(law, theta, np.array([voltage]), np.array([width]))[0])
-                switched = int(rng.binomial(trials, -math.expm1(-math.exp(min(eta, 50.0)))))
-                counts.append(Drawn(voltage, width, switched, trials, block))
+                (p,) = probabilities(law, theta, np.array([voltage]), np.array([width]))
+                switched = int(rng.binomial(trials, p))
+                counts.append(drawn(voltage, width, switched, trials, block))
                 for k in range(trials):
                     device.add(voltage, width, voltage, k < switched)
             device.sent += made.trials
@@ -224,7 +184,7 @@ def flags() -> None:
     theta = np.array([math.log(45.0), math.log(0.55), math.log(1.9e-9), 0.0])
     points = [(0.2698, 1e-4), (0.2755, 1e-4), (0.2415, 1e-3), (0.2466, 1e-3)]
     volts, widths = (np.array(values) for values in zip(*points, strict=True))
-    p = -np.expm1(-np.exp(log_hazards(law, theta, volts, widths)))
+    p = probabilities(law, theta, volts, widths)
     kinds: dict[str, Callable[[], Floats]] = {
         "steady": lambda: np.zeros(blocks),
         "scatter from block to block": lambda: 0.04 * rng.standard_normal(blocks),
@@ -235,13 +195,14 @@ def flags() -> None:
     }
     print("P of the points:", np.round(p, 2))
     for name, make in kinds.items():
-        found = {"overdispersion": 0, "drift": 0, "flagged": 0}
+        found = {"overdispersion": 0, "drift": 0}
+        flagged = 0
         for _ in range(100):
             moves = make()
             counts = [
-                Drawn(
+                drawn(
                     voltage, width, int(rng.binomial(each, float(np.clip(p[k] + moves[block], 0, 1)))), each,
-                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()), time=float(block),
+                    block, resistance=1e4 * (1.0 + 1e-3 * rng.standard_normal()),
                 )
                 for block in range(blocks)
                 for k, (voltage, width) in enumerate(points)
@@ -249,8 +210,8 @@ def flags() -> None:
             checks = fit_device(counts, law, FitSettings(time_unit=1.9e-9)).checks
             found["overdispersion"] += checks.overdispersion_p < SIGNIFICANT
             found["drift"] += checks.drift_p < SIGNIFICANT
-            found["flagged"] += checks.flagged
-        print(f"{name}: {found['flagged']} of 100 flagged ({found})", flush=True)
+            flagged += checks.flagged
+        print(f"{name}: {flagged} of 100 flagged, below {SIGNIFICANT} alone {found}", flush=True)
 
 
 def _walk(rng: np.random.Generator, blocks: int) -> Floats:

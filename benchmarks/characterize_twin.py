@@ -1,10 +1,10 @@
 """Campaigns through the twin: emulated instruments with their noise behind real drivers and PyVISA.
 
-    python benchmarks/characterize_twin.py accuracy   errors and coverage, at most 1,000 trials each
-    python benchmarks/characterize_twin.py design     pulses that a grid needs for adaptive's sigma(Delta)
-    python benchmarks/characterize_twin.py drift      runs flagged while the devices drift
-    python benchmarks/characterize_twin.py steady     runs flagged while they do not
-    python benchmarks/characterize_twin.py loop       measure a sample, fit, dry run; against the true die
+    python -m benchmarks.characterize_twin accuracy   errors and coverage, at most 1,000 trials each
+    python -m benchmarks.characterize_twin design     pulses that a grid needs for adaptive's sigma(Delta)
+    python -m benchmarks.characterize_twin drift      runs flagged while the devices drift
+    python -m benchmarks.characterize_twin steady     runs flagged while they do not
+    python -m benchmarks.characterize_twin loop       measure a sample, fit, dry run; against the true die
 
 With `--keep DIR` the files of every campaign stay in DIR; a campaign that is there is not run again, only
 fitted.
@@ -28,18 +28,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from mtjloop.app.characterize_command import characterize
 from mtjloop.app.check_command import check_bench
 from mtjloop.app.dry_run_command import dry_run
 from mtjloop.app.fit_command import FitRequest, fit
-from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.electrical import Bounds
 from mtjloop.protocols.switching.checks import SIGNIFICANT
 
-Floats = NDArray[np.float64]
+from .truth import Floats, column, covered, relative_errors, share, true_parameters
+
 _EXAMPLES = Path(__file__).parents[1] / "examples" / "wine"
 _BENCH = (_EXAMPLES / "bench-2600b-707b.yaml").read_text().replace('::SOCKET"}', '::SOCKET", timeout: 60 s}')
 """With patience for a busy machine."""
@@ -56,28 +55,14 @@ class Measured:
     cost: dict[str, Any]
     die_file: Path
 
-    def errors(self) -> Floats:
-        """Relative errors of Delta and V_c0, (rows, 2)."""
-        found = np.stack([column(self.rows, "delta"), column(self.rows, "critical_voltage")], 1)
-        return np.asarray(found / self.truth - 1.0)
-
-    def covered(self) -> NDArray[np.bool_]:
-        """Whether the intervals of Delta and V_c0 hold the truth, (rows, 2)."""
-        found = []
-        for name, truth in zip(("delta", "critical_voltage"), self.truth.T, strict=True):
-            found.append(
-                (column(self.rows, f"{name}_low") <= truth) & (truth <= column(self.rows, f"{name}_high"))
-            )
-        return np.stack(found, 1)
-
     def flagged(self) -> int:
         """Devices and polarities that are said to drift or scatter."""
-        return sum(min(row["overdispersion_p"], row["drift_p"]) < SIGNIFICANT for row in self.rows)
+        return below(self.rows, "change_p")
 
 
-def column(rows: Sequence[dict[str, Any]], name: str) -> Floats:
-    """One field of all rows; NaN where it is null."""
-    return np.array([row[name] for row in rows], dtype=np.float64)
+def below(rows: Sequence[dict[str, Any]], name: str) -> int:
+    """How many of the chances p of this name are significant."""
+    return int((column(rows, name) < SIGNIFICANT).sum())
 
 
 @contextlib.contextmanager
@@ -107,12 +92,7 @@ def measure(here: Path, bench: str, plan: str, seed: int) -> Measured:
             done.write_text(json.dumps(characterize(led, here / "plan.yaml", seed, runs, arm=True)))
     cost: dict[str, Any] = json.loads(done.read_text())
     found: dict[str, Any] = fit(str(cost["run_dir"]), runs, FitRequest())
-    views = tile_views(read_bench_file(here / "bench.yaml"), seed)
-    truth = np.empty((len(found["rows"]), 2))
-    for k, row in enumerate(found["rows"]):
-        parameters, cell = views[row["tile"]].parameters, (row["row"], row["column"])
-        name = "critical_voltage_up_V" if row["polarity"] > 0 else "critical_voltage_down_V"
-        truth[k] = parameters["delta"][cell], parameters[name][cell]
+    truth = true_parameters(here / "bench.yaml", found["rows"], seed)
     return Measured(found["rows"], truth, cost, Path(str(found["die_file"])))
 
 
@@ -127,12 +107,6 @@ def told(cost: dict[str, Any]) -> str:
         f"{sums['trials']} trials, {failed} discarded, {switched} of {controls} switched at 0 V, "
         f"{sums['pulses']} pulses, {sums['reads']} row reads, {sums['bench_time_s'] / 3600:.0f} h of bench"
     )
-
-
-def share(count: int, of: int) -> str:
-    """A share with its exact interval of 95 %."""
-    low, high = stats.binomtest(count, of).proportion_ci()
-    return f"{count / of:.1%} ({low:.1%} to {high:.1%})"
 
 
 def rows_of(rows: Sequence[int]) -> list[list[int]]:
@@ -153,16 +127,16 @@ def accuracy(keep: Path) -> None:
     """Errors and coverage of `adaptive`."""
     found = adaptive(keep)
     print(told(found.cost), flush=True)
-    errors, covered = found.errors(), found.covered()
+    errors, inside = relative_errors(found.rows, found.truth), covered(found.rows, found.truth)
     for k, name in enumerate(("Delta", "V_c0")):
         size = np.abs(errors[:, k])
         low, high = stats.bootstrap((size,), np.median, rng=1).confidence_interval
         print(
             f"{name}: median error {np.median(size):.2%} ({low:.2%} to {high:.2%}), mean "
             f"{errors[:, k].mean():+.2%}; 95 % intervals hold the truth in "
-            f"{share(int(covered[:, k].sum()), len(covered))} of {len(covered)} devices"
+            f"{share(int(inside[:, k].sum()), len(inside))} of {len(inside)} devices"
         )
-    print(f"{share(found.flagged(), len(covered))} of {len(covered)} steady devices flagged")
+    print(f"{share(found.flagged(), len(inside))} of {len(inside)} steady devices flagged")
 
 
 def design(keep: Path) -> None:
@@ -177,7 +151,7 @@ def design(keep: Path) -> None:
     trials = {name: each.cost["tiles"][0]["trials"] / len(each.rows) for name, each in found.items()}
     for name, each in found.items():
         width = column(each.rows, "delta_high") - column(each.rows, "delta_low")
-        error = each.errors()[:, 0] * each.truth[:, 0]
+        error = relative_errors(each.rows, each.truth)[:, 0] * each.truth[:, 0]
         sigmas[name] = [float(np.sqrt(np.mean((width / 3.92) ** 2))), float(np.std(error))]
         print(
             f"{name}: sigma(Delta) {sigmas[name][0]:.2f} by its intervals, {sigmas[name][1]:.2f} by its "
@@ -210,27 +184,26 @@ def drift(keep: Path) -> None:
     ln(rate) of each device is an Ornstein-Uhlenbeck process of its own with a memory of 1.5 blocks and
     a standard deviation of 0.133: P = 1/2 of a block then scatters within a run by 0.04 (standard deviation).
     """
-    _flags(keep, "    drift: {sigma: 0.133, pulses: 9600}\n", 10_000, 702)
+    _flags(keep, "    drift: {sigma: 0.133, pulses: 9600}\n", 712)
 
 
 def steady(keep: Path) -> None:
-    """100 runs of the same kind on devices that do not drift; of 2,000 trials, to save time."""
-    _flags(keep, "", 2_000, 703)
+    """100 runs of the same kind and length on devices that do not drift."""
+    _flags(keep, "", 713)
 
 
-def _flags(keep: Path, drifts: str, maximum: int, seed: int) -> None:
+def _flags(keep: Path, drifts: str, seed: int) -> None:
     plan = (
-        f"name: drift\npolarities: AP to P\nwidths: {_WIDTHS}\nmaximum: {maximum}\nprecision: none\n"
+        f"name: drift\npolarities: AP to P\nwidths: {_WIDTHS}\nmaximum: 10000\nprecision: none\n"
         "block: {trials: 160, reference: 38, control: 2}\ndesign: {kind: adaptive, voltage_step: 4 %}\n"
         "record: tally\n"
     )
     found = measure(keep, hundred(drifts), plan, seed)
-    over = sum(row["overdispersion_p"] < SIGNIFICANT for row in found.rows)
-    slow = sum(row["drift_p"] < SIGNIFICANT for row in found.rows)
+    over, slow = (below(found.rows, name) for name in ("overdispersion_p", "drift_p"))
     print(told(found.cost))
     print(
-        f"{share(found.flagged(), len(found.rows))} of {len(found.rows)} runs flagged: {over} by the scatter "
-        f"of blocks, {slow} by drift over time or with R",
+        f"{share(found.flagged(), len(found.rows))} of {len(found.rows)} runs flagged; below {SIGNIFICANT} "
+        f"alone are the scatter of blocks in {over}, drift over time or with R in {slow}",
         flush=True,
     )
 

@@ -8,8 +8,9 @@ violated; audits off, nothing recorded. Dies are the default one, whose conducta
 or the same without that (*linear*), as in our C prototype. Everything is solved, with read noise and disturb.
 """
 
+import math
+import mmap
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -257,8 +258,9 @@ def scaling() -> dict[str, float]:
 
 
 def used_bytes() -> float:
-    """Memory of this process, bytes; on Linux."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    """Memory of this process, bytes; NaN where there is no /proc (it is there on Linux)."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * mmap.PAGESIZE if statm.exists() else math.nan
 
 
 def tile_bytes(rows: int, columns: int) -> float:

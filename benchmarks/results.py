@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+
+from mtjloop.app.compare_command import in_points, paired
+from mtjloop.app.format import percent
+from mtjloop.app.report.intervals import student
 
 ROOT = Path(__file__).parents[1]
 RAW = Path(__file__).parent / "results"
@@ -50,6 +54,7 @@ def wine_networks(raw: Any) -> str:
     """300 published networks on passive dies."""
     train_size, test_size = raw["samples"]
     ideal = np.array(raw["ideal_train"]) / train_size
+    ideal_test = np.array(raw["ideal_test"]) / test_size
     dies, networks = len(raw["dies"]), len(raw["networks"])
     rows = [
         [
@@ -57,8 +62,8 @@ def wine_networks(raw: Any) -> str:
             "-",
             percent(ideal.mean()),
             percent(ideal.max()),
-            "-",
-            percent(np.mean(raw["ideal_test"]) / test_size),
+            percent(ideal.max()),
+            percent(ideal_test.mean()),
             "-",
         ]
     ]
@@ -98,22 +103,22 @@ the dies. Failed cells are those of one network that did not take their state.
 
 def compared(goal: str, raw: Any) -> str:
     """In situ beside its baselines; `raw` is what `mtjloop compare --json` printed."""
+    failed = Counter(one["method"] for one in raw["failed"])
     rows = [
         [
             row["method"],
             f"{percent(row['mean'])} ({percent(row['low'])} to {percent(row['high'])})",
-            *(
-                "-" if row[key] is None else f"{row[key]:,.3g}"
-                for key in ("pulses", "energy_J", "bench_time_s")
-            ),
+            str(row["dies"]) + (f" ({failed[row['method']]} failed)" if failed[row["method"]] else ""),
+            *(f"{row[key]:,.3g}" if row[key] else "-" for key in ("pulses", "energy_J", "bench_time_s")),
         ]
         for row in raw["rows"]
     ]
-    by_method = {row["method"]: row["mean"] for row in raw["rows"]}
-    lead = 100 * (by_method["in-situ"] - by_method["float"])
-    headings = ["method", "test accuracy (95 % interval)", "pulses", "energy, J", "bench time, s"]
-    return f"""Mean over {raw["rows"][0]["dies"]} dies (each its own die, split and draws), default spread,
-passive, wires of 1 ohm a segment, everything solved. Goal: {goal}; found: {lead:+.1f} points.
+    lead = paired(raw["trials"], "in-situ", "float")
+    found = "no die has both" if lead is None else in_points(lead)
+    headings = ["method", "test accuracy (95 % interval)", "dies", "pulses", "energy, J", "bench time, s"]
+    return f"""Means over dies (each its own die, split and draws), default spread,
+passive, wires of 1 ohm a segment, everything solved. Goal: {goal}; found, in situ less float on the same
+dies with the 95 % interval of that difference: {found}.
 
 {markdown(headings, rows)}
 """
@@ -154,17 +159,10 @@ TABLES = (
 )
 
 
-def percent(value: float) -> str:
-    return f"{100 * float(value):.1f} %"
-
-
 def interval(values: Any) -> str:
     """Mean of independent values with its 95 % interval (Student)."""
-    array = np.asarray(values, dtype=np.float64)
-    if len(array) < 2:
-        return percent(array.mean())
-    half = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
-    return f"{100 * array.mean():.1f} ± {100 * half:.1f} %"
+    mean, _, high = student(values)
+    return f"{100 * mean:.1f} ± {100 * (high - mean):.1f} %" if len(values) > 1 else percent(mean)
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -121,11 +121,11 @@ def main() -> None:
     chosen = tuple(sorted(int(one) for one in everything[: asked.networks]))
     ideal = [
         correct(scores(one, (1.0, 1.0), data.train_x, ideal_product(one)), data.train_y)
-        for one in data.networks
+        for one in (data.networks[number] for number in chosen)
     ]
     ideal_test = [
         correct(scores(one, (1.0, 1.0), data.test_x, ideal_product(one)), data.test_y)
-        for one in data.networks
+        for one in (data.networks[number] for number in chosen)
     ]
     tasks = [Task(asked.folder, segment, die, chosen) for segment in SEGMENTS for die in range(asked.dies)]
     found: dict[str, dict[str, list[list[int]]]] = {segment: {} for segment in SEGMENTS}

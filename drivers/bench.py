@@ -1,6 +1,7 @@
 """From a bench file to ready, guarded crossbars."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -36,7 +37,11 @@ __all__ = [
 
 
 class Bench:
-    """An open bench: guarded crossbars, one a tile. Leaving the context makes every crossbar safe."""
+    """An open bench: guarded crossbars, one a tile.
+
+    Within its context a simulated chip with a memory belongs to this process; leaving it makes every crossbar
+    safe and stores the chip.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Bench:
         self._arming = Arming.simulated() if arming is None else arming
         self._text = text
         self._left: SafeState | None = None
+        self._kept = ExitStack()
 
     @property
     def state(self) -> BenchState:
@@ -93,6 +99,8 @@ class Bench:
         return SafeState(all(state.proven for state in states), "; ".join(details))
 
     def __enter__(self) -> "Bench":
+        if self._memory is not None:
+            self._kept.enter_context(self._memory.kept())
         return self
 
     def __exit__(
@@ -105,8 +113,7 @@ class Bench:
                 self._left = left
                 self._arming.disconnect()
         finally:
-            if self._memory is not None:
-                self._memory.store()
+            self._kept.close()
 
 
 def tile_views(description: BenchDescription, seed: int = 0) -> tuple[TileView, ...]:

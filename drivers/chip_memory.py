@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile
@@ -9,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ConfigurationError, RecordError
+from .file_lock import hold
 from .simulated import SimulatedArray, Wear
 
 
@@ -27,14 +30,41 @@ class ChipMemory:
     def __init__(self, path: Path, key: str, tiles: tuple[HoldsArray, ...]) -> None:
         self._path, self._key, self._tiles = path, key, tiles
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the chip to this process: its states are recalled at the beginning and stored at the end.
+
+        Raises:
+            RecordError: another process has the chip, or the file cannot be locked or written.
+            ConfigurationError: see `recall`.
+        """
+        self._check_directory()
+        lock = self._path.with_name(f".{self._path.name}.lock")
+        try:
+            release = hold(lock)
+        except OSError as error:
+            raise RecordError(
+                f"{self._path}: simulated.memory: {lock} cannot be locked ({error.strerror}); name a file on "
+                "a disk of this computer, in a directory that can be written"
+            ) from error
+        if release is None:
+            raise RecordError(
+                f"{self._path}: simulated.memory: another mtjloop process has this chip (lock {lock}); wait "
+                "for it to end, or name another file"
+            )
+        with ExitStack() as stack:
+            stack.callback(release)
+            self.recall()  # another process may have stored it since this one looked
+            stack.callback(self.store)
+            yield
+
     def recall(self) -> None:
         """Put the stored states back, if there are any.
 
         Raises:
             ConfigurationError: the file is damaged, belongs to another die, or its directory is absent.
         """
-        if not self._path.parent.is_dir():
-            raise ConfigurationError(f"{self._path}: simulated.memory: no such directory; make it first")
+        self._check_directory()
         if not self._path.exists():
             return
         try:
@@ -50,6 +80,10 @@ class ChipMemory:
                     tile.array.restore(stored[f"state{number}"], int(pulses), int(reads), wear)
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise ConfigurationError(f"{self._path}: simulated.memory: no stored chip ({error})") from error
+
+    def _check_directory(self) -> None:
+        if not self._path.parent.is_dir():
+            raise ConfigurationError(f"{self._path}: simulated.memory: no such directory; make it first")
 
     def store(self) -> None:
         """Store the states, all or nothing.

@@ -4,6 +4,7 @@ Words and signs (DESIGN 3): row i, column j, cell (i, j). The voltage of a cell 
 positive voltage drives AP -> P. P is low resistance, state 1; AP is high resistance, state 0. SI units.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
@@ -113,7 +114,10 @@ class Applied:
 
     @property
     def peak_current(self) -> float | None:
-        """Largest magnitude of any line current, A; None if none is known, NaN if one is no number."""
+        """Largest magnitude of any known line current during the first repeat, A.
+
+        None if no current is known, NaN if one of them is no number.
+        """
         peaks = []
         for currents in (self.row_currents, self.column_currents):
             if currents is not None:
@@ -122,6 +126,8 @@ class Applied:
                     return float("nan")
                 peaks.append(max(high, -low))
         peaks += [abs(current) for one in (self.some_rows, self.some_columns) for current in one.values()]
+        if any(math.isnan(each) for each in peaks):
+            return float("nan")
         return max(peaks, default=None)
 
 

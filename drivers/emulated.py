@@ -68,21 +68,18 @@ def serve_bench(
 
     Raises:
         ConfigurationError: see `emulated_bench`; or a port is taken, or the system has no pseudo-terminals.
+        RecordError: another process has the chip, or it cannot be stored.
     """
     bench = emulated_bench(description, seed, realtime=realtime, noise=noise)
     memory = _memory(description, seed, bench)
-    if memory is not None:
-        memory.recall()
-    try:
-        with contextlib.ExitStack() as stack:
-            try:
-                served = stack.enter_context(serve(bench, protocol=protocol, first_port=first_port))
-            except (ValueError, OSError) as error:
-                raise ConfigurationError(f"{description.path}: cannot be served: {error}") from None
-            yield served
-    finally:
+    with contextlib.ExitStack() as stack:
         if memory is not None:
-            memory.store()
+            stack.enter_context(memory.kept())
+        try:
+            served = stack.enter_context(serve(bench, protocol=protocol, first_port=first_port))
+        except (ValueError, OSError) as error:
+            raise ConfigurationError(f"{description.path}: cannot be served: {error}") from None
+        yield served
 
 
 def emulated_bench(

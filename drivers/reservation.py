@@ -1,26 +1,15 @@
 """One process a bench: instruments that a process has open are refused to every other on this computer."""
 
 import hashlib
-import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
+from pyvisa import rname
+
 from ..errors import LinkError
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+from .file_lock import hold
 
 
 def reserve(resources: Iterable[str]) -> ExitStack:
@@ -32,24 +21,44 @@ def reserve(resources: Iterable[str]) -> ExitStack:
         resources: addresses as in the bench file.
 
     Raises:
-        LinkError: another process has one of them open; nothing was opened.
+        LinkError: another process has one of them open, or it cannot be told; nothing was opened.
     """
     with ExitStack() as stack:
-        for name, resource in sorted({one.strip().lower(): one for one in resources}.items()):
+        for name, resource in sorted({canonical(one): one for one in resources}.items()):
             path = lock_file(name)
             try:
-                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-                stack.callback(os.close, file)
-                _lock(file)
+                release = hold(path)
             except OSError as error:
                 raise LinkError(
-                    f"{resource} is in use by another mtjloop process on this computer (lock {path}: "
-                    f"{error.strerror}); nothing was opened. Wait for it to end, or stop it"
+                    f"{resource}: whether another process has it open cannot be told, because {path} "
+                    f"cannot be locked ({error.strerror}); nothing was opened. If another user of this "
+                    "computer left that file, have it deleted while no mtjloop is running"
                 ) from error
+            if release is None:
+                raise LinkError(
+                    f"{resource} is in use by another mtjloop process on this computer (lock {path}); "
+                    "nothing was opened. Wait for it to end, or stop it"
+                )
+            stack.callback(release)
         return stack.pop_all()
 
 
-def lock_file(resource: str) -> Path:
-    """Where the lock of an address lies; the file stays, the lock ends with its process."""
-    name = hashlib.sha256(resource.encode()).hexdigest()[:16]
+def canonical(resource: str) -> str:
+    """An address as all its spellings are locked: VISA names with what they leave out, in lower case.
+
+    A serial port is locked by its own name, whether VISA or pyserial opens it.
+    """
+    try:
+        parsed = rname.ResourceName.from_string(resource.strip())
+    except rname.InvalidResourceName:  # a serial port
+        return resource.strip().lower()
+    port = str(getattr(parsed, "board", ""))
+    if parsed.interface_type == "ASRL":
+        return f"com{port}" if port.isdecimal() else port.lower()
+    return str(parsed).lower()
+
+
+def lock_file(address: str) -> Path:
+    """Where the lock of a canonical address lies; the file stays, the lock ends with its process."""
+    name = hashlib.sha256(address.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"mtjloop-{name}.lock"

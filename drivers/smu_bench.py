@@ -14,6 +14,8 @@ from ..instruments import (
     KeysightB2900,
     PulseLimits,
     SourceCosts,
+    keithley_2600b,
+    keysight_b2900,
 )
 from ..instruments.keithley_707b import CALL_TIME, RELAY_TIME
 from ..instruments.keithley_2600b_routed import MOST_READS
@@ -34,6 +36,12 @@ _PULSES: Mapping[ModelName, PulseLimits] = {
     "keithley-2600b": Keithley2600B.PULSES,
     "keysight-b2900": KeysightB2900.PULSES,
 }
+
+_NOISES: Mapping[ModelName, tuple[float, tuple[float, ...]]] = {
+    "keithley-2600b": (keithley_2600b.NOISE, keithley_2600b.CURRENT_RANGES),
+    "keysight-b2900": (keysight_b2900.NOISE, keysight_b2900.CURRENT_RANGES),
+}
+"""Noise of a current integrated for 1 s in parts of its range, and the ranges that all models have, A."""
 
 
 def tile_routes(wiring: Wiring) -> tuple[Routes, ...]:
@@ -112,6 +120,15 @@ def capabilities_of(
         gate_lines=False,
         timing=_timing(planner_of(section, wiring, tile), costs_of(section, wiring), rows, columns),
     )
+
+
+def read_noise_of(section: SmuSection, limits: Limits, wiring: Wiring) -> float:
+    """Standard deviation of one current of a read, A, as far as it is known before instruments are open."""
+    if section.read_noise is not None:
+        return section.read_noise
+    wanted = _settings(section, limits).current_range
+    known = [_NOISES[wiring.models[name]] for name in wiring.sources]
+    return max(noise * _range(ranges, wanted) for noise, ranges in known) / math.sqrt(section.integration)
 
 
 def open_smu(

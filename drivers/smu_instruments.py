@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -151,23 +151,14 @@ def open_instruments(
             are open in another process.
         ReadbackError: an output or a relay is not proven off.
     """
-    reserved = reserve(one.resource for one in section.instruments.values())
-    try:
-        transcript = None if transcript_path is None else Transcript(transcript_path)
-        links = _open_links(section, transcript)
-    except BaseException:
-        reserved.close()
-        raise
-
-    def close() -> None:
-        with reserved:
-            for link in links.values():
-                link.close()
-            if transcript is not None:
-                transcript.close()
-
-    try:
-        instruments = _attach(section, wiring, links, close)
+    with ExitStack() as opened:  # closed in reverse order, also when opening fails half way
+        opened.enter_context(reserve(one.resource for one in section.instruments.values()))
+        transcript = None
+        if transcript_path is not None:
+            transcript = Transcript(transcript_path)
+            opened.callback(transcript.close)
+        links = _open_links(section, transcript, opened)
+        instruments = _attach(section, wiring, links, opened.close)
         instruments.release()
         state = instruments.safe()
         if not state.proven:
@@ -179,24 +170,21 @@ def open_instruments(
         _join(instruments, section, wiring, links)
         for channel in wiring.channels:
             _source(instruments, channel).configure(channel.name, settings)
-    except BaseException:
-        close()
-        raise
-    return instruments
+        return replace(instruments, close=opened.pop_all().close)
 
 
-def _open_links(section: SmuSection, transcript: Transcript | None) -> dict[str, Link]:
+def _open_links(section: SmuSection, transcript: Transcript | None, opened: ExitStack) -> dict[str, Link]:
+    """Links to all instruments, each closed with `opened`; all that cannot be reached are named."""
     links: dict[str, Link] = {}
     failures: list[str] = []
     for name, one in section.instruments.items():
         try:
             links[name] = _open_link(section, one, transcript)
+            opened.callback(links[name].close)
             _check_serial_number(name, one, links[name])
         except LinkError as error:
             failures.append(f"smu.instruments.{name}: {error}")
     if failures:
-        for link in links.values():
-            link.close()
         raise LinkError("\n".join(failures))
     return links
 

@@ -11,6 +11,7 @@ from .bench import BenchDescription, open_bench
 from .bench_file import ElectronicsSection, SimulatedSection
 from .contract import Applied, Bias, Capabilities, Crossbar, Pulse, Reading, SafeState
 from .die_file import DieSection, TileSection
+from .guard import Limits
 from .planned import PlannedCrossbar, planned_crossbars
 from .yaml_file import parse_yaml, read_text
 
@@ -104,14 +105,26 @@ def stand_ins(
         die = DieSection(tiles=tiles)
     if section is None or description.content.backend != "simulated":
         known = SimulatedSection(die=die) if section is None else section
-        section = known.model_copy(update={"electronics": _electronics(planned[0].capabilities)})
+        electronics = _electronics(planned[0].capabilities, _read_noise(description, known.electronics))
+        section = known.model_copy(update={"electronics": electronics})
     chosen = section.model_copy(update={"die": die, "memory": None})
     content = description.content.model_copy(update={"backend": "simulated", "simulated": chosen})
     bench = open_bench(BenchDescription(description.path, description.text, content), seed)
     return tuple(StandIn(one, two) for one, two in zip(bench.crossbars, planned, strict=True)), said
 
 
-def _electronics(can: Capabilities) -> ElectronicsSection:
+def _read_noise(description: BenchDescription, stated: ElectronicsSection) -> float:
+    """Of one current of a read, A: as the bench file states it in either section, or of its instruments."""
+    from .smu_bench import read_noise_of  # the VISA library takes a while to import
+
+    section = description.content.smu
+    said = "read_noise" in stated.model_fields_set
+    if section is None or (section.read_noise is None and said):
+        return stated.read_noise
+    return read_noise_of(section, Limits(**dict(description.content.limits)), description.wiring)
+
+
+def _electronics(can: Capabilities, read_noise: float) -> ElectronicsSection:
     """Electronics that can do what the bench can."""
     return ElectronicsSection.model_construct(
         **{
@@ -126,5 +139,6 @@ def _electronics(can: Capabilities) -> ElectronicsSection:
             "read_time": can.timing.read_time,
             "distinct_levels": can.distinct_levels,
             "read_levels": can.read_levels,
+            "read_noise": read_noise,
         }
     )

@@ -64,18 +64,19 @@ COMPLIANCE_BIT = 0x40
 
 _V40 = (0.1, 1.0, 6.0, 40.0)
 _V200 = (0.2, 2.0, 20.0, 200.0)
-_I = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+CURRENT_RANGES = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+"""Those that all models have."""
 _LOW = (1e-9, 1e-8)
 MODELS: Mapping[str, tuple[int, tuple[float, ...], tuple[float, ...], float]] = {
-    "2601B": (1, _V40, (*_I, 3.0), 3.0),
-    "2602B": (2, _V40, (*_I, 3.0), 3.0),
-    "2604B": (2, _V40, (*_I, 3.0), 3.0),
-    "2611B": (1, _V200, (*_I, 1.5), 1.5),
-    "2612B": (2, _V200, (*_I, 1.5), 1.5),
-    "2614B": (2, _V200, (*_I, 1.5), 1.5),
-    "2634B": (2, _V200, (*_LOW, *_I, 1.5), 1.5),
-    "2635B": (1, _V200, (1e-10, *_LOW, *_I, 1.5), 1.5),
-    "2636B": (2, _V200, (1e-10, *_LOW, *_I, 1.5), 1.5),
+    "2601B": (1, _V40, (*CURRENT_RANGES, 3.0), 3.0),
+    "2602B": (2, _V40, (*CURRENT_RANGES, 3.0), 3.0),
+    "2604B": (2, _V40, (*CURRENT_RANGES, 3.0), 3.0),
+    "2611B": (1, _V200, (*CURRENT_RANGES, 1.5), 1.5),
+    "2612B": (2, _V200, (*CURRENT_RANGES, 1.5), 1.5),
+    "2614B": (2, _V200, (*CURRENT_RANGES, 1.5), 1.5),
+    "2634B": (2, _V200, (*_LOW, *CURRENT_RANGES, 1.5), 1.5),
+    "2635B": (1, _V200, (1e-10, *_LOW, *CURRENT_RANGES, 1.5), 1.5),
+    "2636B": (2, _V200, (1e-10, *_LOW, *CURRENT_RANGES, 1.5), 1.5),
 }
 """Model -> channels, voltage ranges, current ranges, largest current (manual, available ranges)."""
 

@@ -204,7 +204,7 @@ class RunReader:
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         with self._told():
             # Not `yield from`: an abandoned iterator would close its cursor after the connection.
-            for row in self._database.execute(query, values):  # noqa: UP028
+            for row in self._database.execute(query, values):  # noqa: UP028 - as said above
                 yield row
 
     @contextmanager

@@ -13,6 +13,8 @@ from .trials import KIND_CODES
 
 MEASURED = ("trial", "reference", "audit")
 """Kinds of trials that tell the switching probability of the pulsed device itself."""
+POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
+"""What a pulse of each polarity does to a device."""
 _KINDS = {code: kind for kind, code in KIND_CODES.items()}
 
 

@@ -86,10 +86,53 @@ def sum_bounds(bounds: Floats, state: States, sums: Floats) -> None:
 
 
 @kernel
-def candidates_due(sums: Floats, seed: Word, tile: int, event: int) -> bool:
-    """Whether a read has any candidate; if not, its junction voltages need not be known."""
-    wait, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 0)
-    return bool(-math.log(wait) <= sums[-1])
+def disturb_possible(
+    cells: Cells, state: States, dynamics: Dynamics, levels: Floats, forward: bool, pull: float, sums: Floats,
+    duration: float, seed: Word, tile: int, event: int,
+) -> bool:  # fmt: skip
+    """Whether `draw_disturb` could flip a cell of a read, for all that its levels tell; if not, the voltages
+    of the junctions need not be known.
+
+    A candidate may be accepted at most with the voltage between the level of its own driven line, or what the
+    sensed lines can be pulled to if that is farther, and the other end of what they can be pulled to.
+
+    Args:
+        cells: parameters.
+        state: (rows, columns).
+        dynamics: how cells switch.
+        levels: of the driven lines, V, none floating.
+        forward: whether rows are driven.
+        pull: see `largest_pull`.
+        sums: running sums of the bounds of the present states.
+        duration: of the read, s.
+        seed: key of all draws.
+        tile: number of the array on its die.
+        event: number of the read.
+    """
+    n = state.shape[1]
+    spent, candidate, low, high = 0.0, 0, 0.0, 0.0
+    while True:
+        wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate)
+        spent -= math.log(wait)
+        if spent > sums[-1]:
+            return False
+        if candidate == 0:
+            for level in levels:
+                low, high = min(low, pull * level), max(high, pull * level)
+        cell = np.searchsorted(sums, pick * sums[-1])
+        i, j = cell // n, cell % n
+        level = levels[i] if forward else levels[j]
+        # Driven minus sensed; a junction has row minus column.
+        largest, least = max(level, high) - low, min(level, low) - high
+        if not forward:
+            largest, least = -least, -largest
+        volt = largest if state[i, j] == 0 else least
+        bound = sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
+        hazard = cell_hazard(dynamics, cells, state[i, j], volt, i, j, duration, 0.0)
+        accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate + 1)
+        if accept * bound < hazard:
+            return True
+        candidate += 1
 
 
 @kernel

@@ -6,10 +6,9 @@ with 1 V on line k. When a cell changes its conductance by d, with t the line cu
 injected across it (by reciprocity also the voltage of the cell for a unit voltage on each line) and z the
 resistance seen there, K changes by d/(1 + d z) t t^T (Sherman and Morrison, 1950): one solve.
 
-TMR(V) adds to the current of a cell in AP the small odd part N(V) = I(V) - g V, g its slope at zero bias.
-Cell voltages of the linear array, solved roughly, give N; what the lines carry when N is injected at all
-cells, solved roughly, is added to K v. What this leaves out is of second order in N and is compared with an
-exact solve when K is made.
+TMR(V) adds to the current of a cell in AP the small odd part N(V) = I(V) - g V, g its slope at zero bias;
+`odd_currents` finds what that adds to K v, and what it leaves out is compared with an exact solve when K is
+made.
 
 Lines are ordered sensed first, then driven; each part is padded to whole lanes. Sensed currents are those of
 a `Reading`, driven ones flow into the array.
@@ -21,8 +20,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, Integers, States
-from .bias import BiasWorkspace, cell_current, clear_padding
-from .cells import Access
+from .bias import BiasWorkspace
 from .lanes import (
     LANES,
     TURNED,
@@ -31,7 +29,6 @@ from .lanes import (
     load_wide,
     minus,
     plus,
-    reciprocal,
     splat,
     store,
     store_wide,
@@ -40,7 +37,8 @@ from .lanes import (
 )
 from .line_solver import TINY, Network, change_cell, factor_column, factor_row
 from .lines import Lines
-from .network_solver import drive, solve_deviations, solve_network, sum_currents
+from .network_solver import solve_deviations, solve_network, sum_currents
+from .odd_currents import OddParts, inject_odd_currents, new_odd_parts
 from .panels import padded, turn
 
 LEAST_CELLS = 1_000
@@ -53,15 +51,15 @@ ERROR = 5e-6
 """Accepted error of a read, as a voltage across all cells of the sensed line, V."""
 MOST_UPDATES = 2_000
 """Updates of a matrix, each rounded to float32, before it is made anew."""
-ROUGH = 0.5
-"""Share of `ERROR` in the tolerance of solves that find N and its effect; true errors are far smaller."""
 SPARE = 1.05
 """Largest level at which reads are compared with exact ones, over that of the read at hand."""
-_JUNCTION_STEPS = 6
 
 KNOWN, SAVED, UPDATES, USELESS = 0, 1, 2, 3
 """Places of `Effective.counts`: 1 if the matrix is at hand, solves that it would have saved, or has saved,
-updates since it was made, 1 if reads with it miss `ERROR`."""
+updates since it was made, reads to solve before it is tried again after reads with it missed `ERROR`."""
+RETRY = 30
+"""Times as many reads are solved before a matrix that missed `ERROR` is tried again as making it costs: other
+states may suit it, as those of a written tile where all cells in AP did not."""
 
 
 class Effective(NamedTuple):
@@ -78,8 +76,12 @@ class Effective(NamedTuple):
     """(1,): largest level, V, at which reads were compared with exact ones."""
     lines: Floats
     """Scratch for currents of all lines, (line panels, 16), A."""
+    added: Floats
+    """Scratch, as `lines`."""
     levels: Floats32
     """Scratch, (driven,), V."""
+    odd: OddParts
+    """What TMR(V) adds needs these."""
 
 
 @kernel
@@ -91,7 +93,8 @@ def new_effective(rows: int, columns: int, forward: bool) -> Effective:
         panels = 0
     return Effective(
         np.empty((panels * driven, LANES), np.float32), np.zeros((rows, columns), np.int8),
-        np.zeros(4, np.int64), np.zeros(1), np.zeros((panels, LANES)), np.zeros(driven, np.float32),
+        np.zeros(4, np.int64), np.zeros(1), np.zeros((panels, LANES)), np.zeros((panels, LANES)),
+        np.zeros(driven, np.float32), new_odd_parts(driven if panels > 0 else 0, sensed if panels > 0 else 0),
     )  # fmt: skip
 
 
@@ -234,76 +237,19 @@ def read_linear(effective: Effective, levels: Floats, sensed: int, all_lines: bo
 
 @kernel
 def add_odd_currents(
-    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, lines: Lines, forward: bool,
-    effective: Effective, most: int, row_current: Floats, column_current: Floats,
-) -> float:  # fmt: skip
-    """Add to `effective.lines` what TMR(V) changes, to first order, for the levels in `lines`.
-
-    Returns:
-        The residual of a solve that did not converge, V; 0 if both did.
-    """
-    solver, nothing = work.network, np.empty((0, 0))
+    net: Network, half_voltage: float, forward: bool, effective: Effective, levels: Floats
+) -> None:
+    """Add to `effective.lines`, currents of all lines of the linear array, what TMR(V) changes."""
     largest = 0.0
-    for level in lines.v_row:
+    for level in levels:
         largest = max(largest, abs(level))
-    for level in lines.v_col:
-        largest = max(largest, abs(level))
-    # N is at most this share of g V, so an error dV in the voltage of a cell is one of 3 share dV in N/g.
-    share = min((largest / half_voltage) ** 2, 1.0)
-    if share * largest < 0.1 * ERROR:
-        return 0.0
-    drive(net, lines, nothing, solver)
-    sweeps, residual = solve_deviations(net, ROUGH * ERROR / share, most, solver)
-    if sweeps >= 0:
-        inject_odd_currents(net, work, access, half_voltage)
-        sweeps, residual = solve_deviations(net, ROUGH * ERROR, most, solver)
-    if sweeps < 0:
-        return max(residual, ERROR)
-    cell_currents(net, work)
-    for record in range(solver.z.shape[0]):
-        store(solver.z, record, plus(load(solver.z, record), load(work.current, record)))
-    clear_padding(solver.z, net.rows, net.columns)
-    sum_currents(net, solver.z, solver.scratch, row_current, column_current)
-    sign = 1.0 if forward else -1.0
-    sensed = column_current if forward else row_current
-    driven = row_current if forward else column_current
-    start = padded(sensed.size)
-    flat = effective.lines.reshape(-1)
-    for k in range(sensed.size):
-        flat[k] += sign * sensed[k]
-    for k in range(driven.size):
-        flat[start + k] += sign * driven[k]
-    return 0.0
-
-
-@kernel
-def inject_odd_currents(net: Network, work: BiasWorkspace, access: Access, half_voltage: float) -> None:
-    """Right-hand sides N(V) at the voltages in `work.network`; N, times the column segment, stays in
-    `work.current`."""
-    solver, rows, columns = work.network, net.rows, net.columns
-    depth, height = padded(rows), padded(columns)
-    one, tiny = splat(np.float32(1.0)), splat(TINY)
-    scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
-    wire = splat(np.float32(net.wire_col))
-    for j0 in range(0, columns, LANES):
-        base, level = j0 // LANES * depth, load(solver.level_col, j0 // LANES)
-        for i0 in range(0, rows, TURNED):
-            across = turned(solver.dr, i0 // LANES * height + j0, i0 % LANES != 0)
-            for i in range(i0, min(i0 + TURNED, rows)):
-                record = base + i
-                drop = minus(across[i - i0], load(solver.c, record))
-                volt = plus(minus(splat(solver.level_row[i // LANES, i % LANES]), level), drop)
-                barrier, g = load(work.barrier, record), load(net.g_col, record)
-                if access.resistance == 0.0:
-                    # I - g V = g V s T/(1 + s + T) with s = (V/V_h)^2 and T the barrier.
-                    square = times(times(volt, volt), scale)
-                    bent = times(times(square, barrier), reciprocal(plus(plus(one, square), barrier)))
-                    odd = times(times(g, volt), bent)
-                else:
-                    own = load(work.conductance_p, record)
-                    current, _, _ = cell_current(own, barrier, volt, volt, scale, ohms, _JUNCTION_STEPS)
-                    odd = minus(times(wire, current), times(g, volt))
-                store(work.current, record, odd)
-                store(solver.b_col, record, plus(odd, tiny))
-    clear_padding(solver.b_col, rows, columns)
-    turn(rows, columns, solver.b_col, -net.wire_row / net.wire_col, solver.b_row)
+    # N is at most this share of g V.
+    if largest * (largest / half_voltage) ** 2 < 0.1 * ERROR:
+        return
+    odd, lines = effective.odd, effective.lines
+    driven = odd.emf.shape[0]
+    first = lines.shape[0] - driven
+    inject_odd_currents(odd, net, forward, levels, lines[first:], effective.added[:first])
+    lines[:first] += effective.added[:first]
+    multiply(effective.matrix, odd.emf.reshape(-1)[: levels.size], 0, lines.shape[0], effective.added)
+    lines += effective.added

@@ -10,11 +10,12 @@ from .array_kernels import add_noise, driver_power
 from .bias import factor_biased, load_cells, solve_biased, solve_pulse
 from .cells import junction_conductance
 from .compiled_array import CompiledArray, states_changed
-from .disturb import candidates_due, draw_disturb, hazard_bounds, rung_of, sum_bounds
+from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_bounds
 from .effective import (
     ERROR,
     KNOWN,
     MOST_UPDATES,
+    RETRY,
     SAVED,
     SPARE,
     UPDATES,
@@ -27,6 +28,7 @@ from .effective import (
 from .line_solver import Network
 from .lines import Lines, take_levels
 from .network import MOST_ITERATIONS, TOLERANCE
+from .odd_currents import change_odd_parts, prepare_odd_parts
 from .panels import padded
 
 SOLVE, USE, UPDATE, MAKE = 0, 1, 2, 3
@@ -57,6 +59,7 @@ def read_levels(
         array.summed[:] = 0
     energy, peak = 0.0, 0.0
     spare = array.spare_column if forward else array.spare_row
+    pull = array.pull_columns if forward else array.pull_rows
     for k in range(levels.shape[0]):
         floating = False
         for level in levels[k]:
@@ -66,9 +69,13 @@ def read_levels(
         if way == MAKE:
             _make_matrix(array, levels[k], forward, currents[k], spare)
         if way == USE or (way == UPDATE and _update(array, forward)):
-            power, largest, residual = _read_matrix(array, levels[k], forward, currents[k])
-            due = candidates_due(array.sums[rung], array.seed, array.number, array.reads)
-            if due and residual == 0.0:  # which cell flips depends on the true voltages
+            power, largest = _read_matrix(array, levels[k], forward, currents[k])
+            residual = 0.0
+            due = disturb_possible(
+                array.cells, array.state, array.dynamics, levels[k], forward, pull, array.sums[rung],
+                duration, array.seed, array.number, array.reads,
+            )  # fmt: skip
+            if due:  # which cell flips depends on the true voltages
                 _, _, residual = _read_solved(array, levels[k], forward, False, spare)
         else:
             due = True
@@ -211,7 +218,10 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
     cost meanwhile, and dropped when updates cost more than the reads since have saved.
     """
     effective = array.forward_matrix if forward else array.transposed_matrix
-    if effective.matrix.shape[0] == 0 or effective.counts[USELESS] == 1:
+    if effective.matrix.shape[0] == 0:
+        return SOLVE
+    if effective.counts[USELESS] > 0:
+        effective.counts[USELESS] -= 1
         return SOLVE
     changed = 0
     if not (array.forward_ready if forward else array.transposed_ready):
@@ -242,7 +252,6 @@ def _update(array: CompiledArray, forward: bool) -> bool:
     """Carry the flips since the last read into matrix and network; False if a solve failed."""
     network = array.forward_network if forward else array.transposed_network
     effective = array.forward_matrix if forward else array.transposed_matrix
-    _load(array)
     for i in range(array.state.shape[0]):
         for j in range(array.state.shape[1]):
             state = array.state[i, j]
@@ -254,6 +263,10 @@ def _update(array: CompiledArray, forward: bool) -> bool:
                 if residual > 0.0:
                     effective.counts[KNOWN] = 0
                     return False
+                change_odd_parts(
+                    effective.odd, network, array.cells, array.state, array.access,
+                    array.dynamics.half_voltage, forward, i, j,
+                )  # fmt: skip
                 effective.held[i, j] = state
     if forward:
         array.forward_ready = True
@@ -282,15 +295,18 @@ def _make_matrix(array: CompiledArray, levels: Floats, forward: bool, exact: Flo
         network, array.work, lines, forward, effective, MOST_ITERATIONS, array.row_current,
         array.column_current,
     )  # fmt: skip
+    prepare_odd_parts(
+        effective.odd, network, array.cells, array.state, array.access, array.dynamics.half_voltage, forward
+    )
     effective.counts[KNOWN] = 1 if residual == 0.0 else 0
     effective.span[0] = SPARE * _largest_of(levels)
     for trial in range(2):
         asked = np.full(levels.size, effective.span[0]) if trial == 0 else levels
         _, _, failed = _read_solved(array, asked, forward, False, exact)
-        _, _, missed = _read_matrix(array, asked, forward, found)
-        if residual == 0.0 and (failed + missed > 0.0 or not _close(array, forward, exact, found)):
+        _read_matrix(array, asked, forward, found)
+        if residual == 0.0 and (failed > 0.0 or not _close(array, forward, exact, found)):
             effective.counts[KNOWN] = 0
-            effective.counts[USELESS] = 1
+            effective.counts[USELESS] = RETRY * levels.size
 
 
 @kernel
@@ -309,20 +325,12 @@ def _close(array: CompiledArray, forward: bool, exact: Floats, found: Floats) ->
 @kernel
 def _read_matrix(
     array: CompiledArray, levels: Floats, forward: bool, currents: Floats
-) -> tuple[float, float, float]:
+) -> tuple[float, float]:
     """One read with the effective conductances."""
     network = array.forward_network if forward else array.transposed_network
-    lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
     read_linear(effective, levels, currents.size, True)
-    (lines.v_row if forward else lines.v_col)[:] = levels
-    _load(array)
-    residual = add_odd_currents(
-        network, array.work, array.access, array.dynamics.half_voltage, lines, forward, effective,
-        MOST_ITERATIONS, array.row_current, array.column_current,
-    )  # fmt: skip
-    if residual > 0.0:
-        return 0.0, 0.0, residual
+    add_odd_currents(network, array.dynamics.half_voltage, forward, effective, levels)
     carried, start = effective.lines.reshape(-1), padded(currents.size)
     power, peak = 0.0, 0.0
     for k in range(currents.size):
@@ -331,7 +339,7 @@ def _read_matrix(
     for k in range(levels.size):
         power += levels[k] * carried[start + k]
         peak = max(peak, abs(carried[start + k]))
-    return power, peak, 0.0
+    return power, peak
 
 
 @kernel

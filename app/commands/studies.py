@@ -50,7 +50,7 @@ def compare(
             print(f"figure: {figure}")
         if result["interrupted"]:
             raise typer.Exit(INTERRUPTED)
-        if result["failed"]:
+        if result["failed"] or result["error"]:
             raise typer.Exit(1)
 
 
@@ -79,5 +79,5 @@ def study(
             print_study(result)
         if result["interrupted"]:
             raise typer.Exit(INTERRUPTED)
-        if result["failed"]:
+        if result["failed"] or result["error"]:
             raise typer.Exit(1)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
+from ...records.tallies import POLARITY_NAMES
 from ...records.values import MapRecord
 from .evidence import Evidence, Series, Spending, SwitchingBins
 from .intervals import wilson
@@ -24,7 +25,6 @@ BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, YELLOW = (
 GREY, INK = "#8A929C", "#2A323C"
 STATE_COLOURS = {1: BLUE, 0: VERMILION}
 STATE_NAMES = {1: "P", 0: "AP"}
-POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
 WIDTH = 4.7
 KILO = 1e3
 

@@ -1,9 +1,12 @@
-"""Confidence intervals of proportions, for display."""
+"""Confidence intervals of proportions and of means, for display."""
 
+import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 
 def wilson(
@@ -31,3 +34,18 @@ def wilson(
     lower = np.where(successes == 0, 0.0 * trials, centre - half)
     upper = np.where(successes == trials, 0.0 * trials + 1.0, centre + half)
     return lower, upper
+
+
+def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean of independent values and the ends of its Student interval; one value has no interval to tell.
+
+    Args:
+        values: at least one.
+        confidence: nominal coverage, for instance 0.95.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    t = float(stats.t.ppf(0.5 + confidence / 2, len(values) - 1))
+    half = t * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, mean - half, mean + half

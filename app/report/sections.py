@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...records.manifest import COMPLETED, RUNNING, plain
+from ...records.tallies import POLARITY_NAMES
 from ...records.values import MapRecord
 from ..format import count, duration, percent, quantity
 from . import figures, markup
@@ -171,7 +172,7 @@ def switching(evidence: Evidence) -> str:
     idle = [each for each in evidence.bins if each.idle_cells]
     rows = [
         (
-            f"layer {each.layer}, {figures.POLARITY_NAMES.get(each.polarity, str(each.polarity))}",
+            f"layer {each.layer}, {POLARITY_NAMES.get(each.polarity, str(each.polarity))}",
             count(each.idle_cells),
             count(each.idle_switched),
             f"{100 * each.idle_switched / each.idle_cells:.2g} %",
@@ -184,7 +185,7 @@ def switching(evidence: Evidence) -> str:
 
 def _fidelity(evidence: Evidence) -> str:
     """Achieved against requested E[dw] as a table."""
-    names = {"both": "both", "to_p": figures.POLARITY_NAMES[1], "to_ap": figures.POLARITY_NAMES[-1]}
+    names = {"both": "both", "to_p": POLARITY_NAMES[1], "to_ap": POLARITY_NAMES[-1]}
     rows = [
         (
             f"layer {row['layer']}, {names.get(str(row['polarity']), str(row['polarity']))}",

@@ -10,14 +10,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from ...protocols.switching.checks import SIGNIFICANT
-from ...records.tallies import PointCount
+from ...records.tallies import POLARITY_NAMES, BlockCount, PointCount
 from ..format import quantity
 from .figures import (
     BLUE,
     GREEN,
     INK,
     ORANGE,
-    POLARITY_NAMES,
     PURPLE,
     SKY,
     VERMILION,
@@ -114,12 +113,13 @@ def chances(trials: TrialEvidence) -> str:
         figure, axes = single_figure(2.9)
         lowest = 1e-4
         even = np.geomspace(lowest, 1.0, 100)
-        axes.plot(even, even, color=INK, linewidth=1.0, linestyle="--", label="steady devices")
+        axes.plot(even, even, color="#9AA3AD", linewidth=1.0, linestyle="--", label="steady devices")
         axes.axvline(SIGNIFICANT, color="#9AA3AD", linewidth=1.0)
         for name, label, colour in (
             ("overdispersion_p", "scatter of blocks", BLUE), ("drift_p", "drift", VERMILION),
+            ("change_p", "both in one", INK),
         ):  # fmt: skip
-            found = np.sort([row[name] for row in trials.rows if row[name] is not None])
+            found = np.sort([row[name] for row in trials.rows if row.get(name) is not None])
             if found.size:
                 places = np.concatenate([[lowest], np.maximum(found, lowest), [1.0]])
                 shares = np.concatenate([[0.0], np.arange(1, found.size + 1) / found.size, [1.0]])
@@ -131,7 +131,7 @@ def chances(trials: TrialEvidence) -> str:
         axes.set_yticks([0.0, 0.01, 0.1, 1.0], ["0", "1 %", "10 %", "100 %"])
         axes.set_xlabel("chance p of steady trials")
         axes.set_ylabel("devices below p")
-        legend_above(figure, axes, 3)
+        legend_above(figure, axes, 4)
         return image_uri(figure)
 
 
@@ -180,33 +180,48 @@ def correlations(trials: TrialEvidence) -> str:
 
 
 def reference_by_block(trials: TrialEvidence) -> str:
-    """Share switched at the reference point by block, over all devices, with the band of a steady array."""
+    """By how much the share switched at the reference point is off in each block, with the band of chance.
+
+    Each device is held against its own mean, so that devices that are done, and leave, move nothing.
+    """
     with styled():
         figure, axes = single_figure(2.6)
         for polarity, colour, marker in ((1, BLUE, "o"), (-1, VERMILION, "s")):
-            sums: dict[int, list[int]] = {}
-            for each in trials.reference:
-                if each.polarity == polarity:
-                    total = sums.setdefault(each.block, [0, 0])
-                    total[0] += each.switched
-                    total[1] += each.trials
-            if not sums:
+            found = off_by_block([each for each in trials.reference if each.polarity == polarity])
+            if not found:
                 continue
-            blocks = np.array(sorted(sums))
-            switched = np.array([sums[block][0] for block in sorted(sums)])
-            counts = np.array([sums[block][1] for block in sorted(sums)])
-            mean = switched.sum() / counts.sum()
-            spread = 2.0 * np.sqrt(mean * (1.0 - mean) / counts)
-            axes.fill_between(blocks, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+            blocks = np.array(sorted(found))
+            off, spread = np.array([found[block] for block in blocks.tolist()]).T
+            axes.fill_between(blocks, -2.0 * spread, 2.0 * spread, color=colour, alpha=0.15, linewidth=0)
             axes.plot(
-                blocks, switched / counts, color=colour, marker=marker if len(blocks) <= 60 else "",
+                blocks, off, color=colour, marker=marker if len(blocks) <= 60 else "",
                 label=POLARITY_NAMES[polarity],
             )  # fmt: skip
         axes.set_xlabel("block")
-        axes.set_ylabel("share switched")
+        axes.set_ylabel("share switched, less its mean")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         legend_above(figure, axes, 2)
         return image_uri(figure)
+
+
+def off_by_block(counts: Sequence[BlockCount]) -> dict[int, tuple[float, float]]:
+    """Share switched in each block less that of the same devices over all blocks, and its standard deviation
+    if their trials are binomial (the mean of each device, which holds the block itself, taken into account).
+    """
+    whole: dict[tuple[int, int, int, int], list[int]] = {}
+    for each in counts:
+        total = whole.setdefault((each.tile, each.row, each.column, each.polarity), [0, 0])
+        total[0] += each.switched
+        total[1] += each.trials
+    sums: dict[int, list[float]] = {}
+    for each in counts:
+        switched, trials = whole[each.tile, each.row, each.column, each.polarity]
+        p = switched / trials
+        total_off = sums.setdefault(each.block, [0.0, 0.0, 0.0])
+        total_off[0] += each.switched - each.trials * p
+        total_off[1] += each.trials * p * (1.0 - p) * (1.0 - each.trials / trials)
+        total_off[2] += each.trials
+    return {block: (off / n, float(np.sqrt(variance)) / n) for block, (off, variance, n) in sums.items()}
 
 
 def trials_spent(points: Sequence[PointCount]) -> str:

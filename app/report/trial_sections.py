@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from ...protocols.switching.checks import SIGNIFICANT
+from ...records.tallies import POLARITY_NAMES
 from ..format import count, percent, quantity
 from . import markup, trial_figures
 from .evidence import Evidence
-from .figures import POLARITY_NAMES
 from .intervals import wilson
 from .trials import Device, TrialEvidence, by_device, device_of
 
@@ -50,8 +51,8 @@ def switching_trials(evidence: Evidence) -> str:
             markup.figure(
                 trial_figures.reference_by_block(trials),
                 "Reference point by block",
-                "Over all devices. The bands are two standard deviations of binomial trials about the mean: "
-                "a slow drift leaves them.",
+                "Each device against its own mean over all blocks. The bands are two standard deviations of "
+                "binomial trials: a drift that devices share leaves them.",
             )
         )
     if trials.rows:
@@ -97,7 +98,8 @@ def fitted_parameters(evidence: Evidence) -> str:
     unit = quantity(fit["time_unit"], "s", 4, micro=MICRO)
     text = (
         f"{kind} maximum likelihood, {fit['law']}, unit of time {time} {unit}{together}. {fit['flagged']} of "
-        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance (p < 0.01)."
+        f"{len(fit['rows'])} devices and polarities drifted or scattered beyond chance "
+        f"(p < {SIGNIFICANT})."
     )
     shown = []
     if len(trials.rows) > 2:

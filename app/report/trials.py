@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import RecordError
 from ...protocols.switching.law import fitted_law
-from ...protocols.switching.likelihood import log_hazards
+from ...protocols.switching.likelihood import probabilities
 from ...records.tallies import BlockCount, PointCount, block_counts, point_counts
 from ..fit_files import FIT_FILE
 
@@ -54,8 +54,7 @@ class TrialEvidence:
                 -row["polarity"] * row.get("field", 0.0),
             ]
         )
-        eta = log_hazards(fitted_law(fit["law"]), theta, voltages, widths)
-        return np.asarray(-np.expm1(-np.exp(np.minimum(eta, 50.0))))
+        return np.asarray(probabilities(fitted_law(fit["law"]), theta, voltages, widths))
 
 
 def gather_trials(directory: Path, arrays: dict[str, NDArray[Any]]) -> TrialEvidence | None:

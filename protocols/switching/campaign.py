@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import ProtocolError
+from ...records.tallies import POLARITY_NAMES
 from ..journal import Journal, Monitor
 from ..settings import PulseSettings
 from .design import Design, Device, Estimator, make_design
@@ -17,7 +18,6 @@ _PROGRESS_GROUPS = 25
 """Groups of shots between two steps of the progress bar."""
 _RESET_TRIALS = 20
 """Trials after which a device most of whose resets fail is given up."""
-POLARITY_NAMES = {1: "AP to P", -1: "P to AP"}
 
 Cell = tuple[int, int]
 
@@ -133,7 +133,7 @@ class Campaign:
                         self._row_block(row, polarity, block, here)
                     interrupted = interrupted or self._monitor.should_stop()
                 self._progress()
-            block += 1
+            block += not interrupted
             if self._watch is not None:
                 self._watch(self.live())
         whole = self._whole
@@ -168,6 +168,12 @@ class Campaign:
             f"{POLARITY_NAMES[polarity]} {design.reference.voltage:.4g} V, {design.reference.width:.3g} s"
             for polarity, design in self._designs.items()
         )
+        moved = sum(design.moved for design in self._designs.values())
+        if moved:
+            text += (
+                f"; {moved} points of the grid lie beyond operation.search_from to search_to and were moved "
+                "to the nearer of both"
+            )
         return f"tile {self._tile.crossbar.tile}: {text}. Reference point: {references}."
 
     def live(self) -> list[LivePoint]:

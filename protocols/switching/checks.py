@@ -3,24 +3,26 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from ...drivers.contract import Floats
+from ...records.tallies import BlockCount
 from .law import Law
 from .likelihood import Flags, gradients, information_weights, log_hazards
 
-if TYPE_CHECKING:
-    from .fit import Counts
-
-SIGNIFICANT = 0.01
-"""A device is flagged when either test falls below; a steady one is by chance in at most 2 % of runs."""
+SIGNIFICANT = 0.02
+"""A device is flagged when `Checks.change_p` falls below; that happens to as many steady ones."""
+_SCATTER_WEIGHT, _TIME_WEIGHT, _RESISTANCE_WEIGHT = 0.45, 0.45, 0.1
+"""Of the three tests in `Checks.change_p`. A drift shows in the scatter of blocks or over time, whichever its
+memory; few devices change along with their resistance."""
 _WAVES, _CORNER = 24, 8.0
 """Cosines over the time of the campaign that stand for a drift, and the half waves beyond which they count
 for less: a drift with a memory has a spectrum of 1/(1 + (f/f0)^2)."""
+_HIGHEST = 1.0 - 1e-6
+"""Chance that counts as 1 in a combination, where 1 itself would outweigh every other test."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Checks:
         time_p: chance of more change over time from steady trials, slow change counting most.
         resistance_p: chance of more change along with the resistance before the pulse.
         drift_p: the smaller of both, corrected for looking at two.
+        change_p: the tests of scatter, time and resistance in one, see `combined_chance`.
     """
 
     deviance: float
@@ -46,15 +49,16 @@ class Checks:
     time_p: float
     resistance_p: float
     drift_p: float
+    change_p: float
 
     @property
     def flagged(self) -> bool:
         """Whether blocks scatter or drift beyond chance."""
-        return self.overdispersion_p < SIGNIFICANT or self.drift_p < SIGNIFICANT
+        return self.change_p < SIGNIFICANT
 
 
 def check_fit(
-    counts: "Sequence[Counts]",
+    counts: Sequence[BlockCount],
     voltages: Floats,
     widths: Floats,
     switched: Floats,
@@ -89,7 +93,31 @@ def check_fit(
     resistance = blocks.chance(_centred(np.log(blocks.resistance)))
     found = [p for p in (time, resistance) if not math.isnan(p)]
     drift = min(1.0, len(found) * min(found)) if found else math.nan
-    return Checks(deviance, freedom, goodness, dispersion, over, time, resistance, drift)
+    change = combined_chance((over, time, resistance), (_SCATTER_WEIGHT, _TIME_WEIGHT, _RESISTANCE_WEIGHT))
+    return Checks(deviance, freedom, goodness, dispersion, over, time, resistance, drift, change)
+
+
+def combined_chance(chances: Sequence[float], weights: Sequence[float]) -> float:
+    """Several tests in one by the Cauchy combination: Liu and Xie 2020, doi 10.1080/01621459.2018.1554485.
+
+    The weighted mean of cot(pi p) is a standard Cauchy variate if every p is uniform and independent; its
+    upper tail hardly moves if they depend on each other, as the tests of one device do.
+
+    Args:
+        chances: of each test, 0 to 1; NaN where it says nothing, and then the others decide.
+        weights: of each test, positive.
+
+    Returns:
+        The chance of as much evidence in all of them; NaN if none says anything.
+    """
+    said = [(p, weight) for p, weight in zip(chances, weights, strict=True) if not math.isnan(p)]
+    if not said:
+        return math.nan
+    if min(p for p, _ in said) <= 0.0:
+        return 0.0
+    total = sum(weight for _, weight in said)
+    mean = sum(weight / math.tan(math.pi * min(p, _HIGHEST)) for p, weight in said) / total
+    return math.atan2(1.0, mean) / math.pi
 
 
 def binomial_deviance(switched: Floats, trials: Floats, p: Floats) -> float:
@@ -120,7 +148,7 @@ class _Blocks:
     resistance: Floats
 
     @staticmethod
-    def of(counts: "Sequence[Counts]", law: Law, theta: Floats, free: Flags) -> "_Blocks":
+    def of(counts: Sequence[BlockCount], law: Law, theta: Floats, free: Flags) -> "_Blocks":
         voltages = np.array([each.voltage for each in counts])
         widths = np.array([each.width for each in counts])
         switched = np.array([each.switched for each in counts], dtype=np.float64)

@@ -72,6 +72,8 @@ class Design(Protocol):
     """Measured again in every block."""
     trials: int
     """Of the design for one device in one block, reference and controls not counted."""
+    moved: int
+    """Points that the design wanted beyond the voltages allowed, and that were moved to their edge."""
 
     def requests(self, device: Device) -> list[Request]:
         """The trials of the design for this device in the next block."""
@@ -146,6 +148,7 @@ class GridDesign:
         step: float,
     ) -> None:
         self._points: list[Request] = []
+        self.moved = 0
         for width in settings.widths:
             voltages = grid.voltages
             if not voltages:
@@ -153,6 +156,7 @@ class GridDesign:
                     estimator.voltage_for(estimator.start, math.log(-math.log1p(-p)), width) for p in _GRID_P
                 ]
                 voltages = tuple(np.linspace(ends[0], ends[1], grid.steps))
+                self.moved += sum(not least <= each <= most for each in voltages)
             # Rounded voltages may fall together; each is one point.
             allowed = {on_step(min(max(each, least), most), step) for each in voltages}
             self._points += [Request("trial", voltage, width) for voltage in sorted(allowed)]
@@ -202,7 +206,7 @@ class AdaptiveDesign:
         targets = (wanted.delta, wanted.critical_voltage) if wanted else (0.05, 0.01)
         self._weights = np.array([targets[0] ** -2, targets[1] ** -2])
         self._each = [len(part) for part in np.array_split(np.arange(settings.block.trials), adaptive.points)]
-        self.trials = settings.block.trials
+        self.trials, self.moved = settings.block.trials, 0
         self.reference = _reference(settings, estimator, least, most, step)
 
     def requests(self, device: Device) -> list[Request]:

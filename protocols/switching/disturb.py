@@ -1,34 +1,43 @@
 """Disturb: half-selected neighbours of a selected cell, watched by maps before and after many pulses."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..journal import Journal, Monitor
-from ..selection import TO_P, select_pulse
+from ...drivers.contract import Floats
+from ..journal import Journal, Monitor, States
+from ..selection import TO_P, Scheme, select_pulse
 from .settings import CharacterizeSettings, DisturbSettings
 from .shots import on_step
-from .trial import STAYED, SWITCHED, TrialTile
+from .trial import NOT_READ, RESET_FAILED, STAYED, SWITCHED, TrialTile
 
 
 @dataclass(frozen=True)
 class DisturbPoint:
-    """Half-selected cells at one polarity and voltage.
+    """Half-selected cells at one polarity and select voltage.
 
     Attributes:
         polarity: that the pulse would move them to.
-        voltage: asked across a half-selected cell, V.
+        select_voltage: asked across the selected cell, V.
+        voltage: mean across the half-selected cells that were watched, line drops taken off, V; NaN if none
+            was.
         width: s.
         exposures: pulses times cells exposed in the state that can flip.
         flips: cells found flipped; a second flip between two maps goes unseen.
+        reset_failed: cells left out because they were not in that state before the pulses.
+        unreadable: cells left out because their state could not be told before or after.
     """
 
     polarity: int
+    select_voltage: float
     voltage: float
     width: float
     exposures: int
     flips: int
+    reset_failed: int
+    unreadable: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def watch_disturb(
     disturb = settings.disturb
     if disturb is None:
         return DisturbResult((), False)
-    found: dict[tuple[int, float], list[int]] = {}
+    found: dict[tuple[int, float], list[_Exposure]] = {}
     tasks = [
         (polarity, voltage, cell)
         for polarity in settings.polarities
@@ -78,15 +87,22 @@ def watch_disturb(
         monitor.progress(f"disturb, tile {tile.crossbar.tile}", number, len(tasks))
         if monitor.should_stop():
             return DisturbResult(_points(found, disturb), True)
-        total = found.setdefault((polarity, voltage), [0, 0])
+        seen = found.setdefault((polarity, voltage), [])
         for _ in range(disturb.rounds):
-            exposed, flipped = _expose(
-                tile, cell, polarity, voltage, settings, disturb, number, journal, monitor
-            )
-            total[0] += exposed * disturb.pulses
-            total[1] += flipped
+            seen.append(_expose(tile, cell, polarity, voltage, settings, disturb, number, journal, monitor))
     monitor.progress(f"disturb, tile {tile.crossbar.tile}", len(tasks), len(tasks))
     return DisturbResult(_points(found, disturb), False)
+
+
+@dataclass(frozen=True)
+class _Exposure:
+    """The neighbours of one cell after its pulses: outcomes, and the voltage that each saw in V, (cells,)."""
+
+    outcomes: States
+    voltages: Floats
+
+    def count(self, outcome: int) -> int:
+        return int((self.outcomes == outcome).sum())
 
 
 def _expose(
@@ -99,41 +115,60 @@ def _expose(
     block: int,
     journal: Journal | None,
     monitor: Monitor,
-) -> tuple[int, int]:
-    """One cell selected `disturb.pulses` times; returns neighbours exposed and flipped."""
-    crossbar = tile.crossbar
-    rows, columns = crossbar.capabilities.shape
+) -> _Exposure:
+    """One cell selected `disturb.pulses` times, and what became of its neighbours."""
+    crossbar, can = tile.crossbar, tile.crossbar.capabilities
+    row_flags, column_flags = np.arange(can.rows) == cell[0], np.arange(can.columns) == cell[1]
     start = 0 if polarity == TO_P else 1
     tile.reset_all(-polarity, monitor)
     before = tile.map_all()
     states = tile.all_states(before)
-    row_flags, column_flags = np.arange(rows) == cell[0], np.arange(columns) == cell[1]
-    half = on_step(0.5 * voltage, crossbar.capabilities.voltage_resolution)
-    crossbar.apply(
-        select_pulse(
-            row_flags, column_flags, polarity, 2.0 * half, disturb.width, settings.unselected, disturb.pulses
-        )
-    )
+    half = on_step(0.5 * voltage, can.voltage_resolution)
+    pulse = select_pulse(
+        row_flags, column_flags, polarity, 2.0 * half, disturb.width, settings.unselected, disturb.pulses,
+        gated=can.gate_lines,
+    )  # fmt: skip
+    seen = tile.voltages(pulse, crossbar.apply(pulse))
     after = tile.map_all()
     ended = tile.all_states(after)
-    near = (row_flags[:, None] | column_flags[None, :]) & ~np.outer(row_flags, column_flags)
-    watched = near & (states == start) & (ended >= 0) & tile.working
-    where = np.argwhere(watched)
-    outcomes = np.where(ended[watched] == start, STAYED, SWITCHED).astype(np.int8)
+    near = (row_flags[:, None] | column_flags[None, :]) & ~np.outer(row_flags, column_flags) & tile.working
+    outcomes = np.where(ended == start, STAYED, SWITCHED).astype(np.int8)
+    outcomes[(states < 0) | (ended < 0)] = NOT_READ
+    outcomes[(states >= 0) & (states != start)] = RESET_FAILED
+    where = np.argwhere(near)
     if journal is not None and len(where):
-        asked = np.full(len(where), half)
+        asked = 2.0 * half * _share(settings.unselected, can.gate_lines)
         journal.record_trials(
             crossbar.tile, polarity, block, crossbar.last_pulse, rows=where[:, 0], columns=where[:, 1],
-            kinds=("disturb",) * len(where), voltages=asked, applied_voltages=asked, width=disturb.width,
-            applied_width=disturb.width, repeat=disturb.pulses, resistances_before=before[watched],
-            resistances_after=after[watched], states_before=states[watched], states_after=ended[watched],
-            outcomes=outcomes,
+            kinds=("disturb",) * len(where), voltages=np.full(len(where), asked), applied_voltages=seen[near],
+            width=disturb.width, applied_width=disturb.width, repeat=disturb.pulses,
+            resistances_before=before[near], resistances_after=after[near], states_before=states[near],
+            states_after=ended[near], outcomes=outcomes[near],
         )  # fmt: skip
-    return len(where), int((outcomes == SWITCHED).sum())
+    return _Exposure(outcomes[near], seen[near])
 
 
-def _points(found: dict[tuple[int, float], list[int]], disturb: DisturbSettings) -> tuple[DisturbPoint, ...]:
-    return tuple(
-        DisturbPoint(polarity, 0.5 * voltage, disturb.width, exposures, flips)
-        for (polarity, voltage), (exposures, flips) in sorted(found.items())
-    )
+def _share(scheme: Scheme, gated: bool) -> float:
+    """Share of the select voltage that a half-selected cell is meant to see; a floating line goes half way.
+
+    With gates the cells of other rows are shut off and unselected columns follow the selected row.
+    """
+    if gated and scheme != "float":
+        return 0.0
+    return 1.0 / 3.0 if scheme == "third" else 0.5
+
+
+def _points(
+    found: dict[tuple[int, float], list[_Exposure]], disturb: DisturbSettings
+) -> tuple[DisturbPoint, ...]:
+    points = []
+    for (polarity, voltage), seen in sorted(found.items()):
+        flips, stayed, failed, unread = (
+            sum(each.count(outcome) for each in seen)
+            for outcome in (SWITCHED, STAYED, RESET_FAILED, NOT_READ)
+        )
+        watched = np.concatenate([each.voltages[each.outcomes <= STAYED] for each in seen])
+        mean = float(watched.mean()) if watched.size else math.nan
+        exposures = (flips + stayed) * disturb.pulses
+        points.append(DisturbPoint(polarity, voltage, mean, disturb.width, exposures, flips, failed, unread))
+    return tuple(points)

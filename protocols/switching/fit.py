@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Protocol
 
 import numpy as np
 from scipy import stats
 
 from ...drivers.contract import Floats
+from ...records.tallies import BlockCount
 from .checks import Checks, check_fit
 from .law import Law, LawName, fitted_law
 from .likelihood import (
@@ -23,7 +23,6 @@ from .likelihood import (
     covariance,
     device_log_hazard,
     information,
-    log_hazards,
     maximise,
 )
 from .profile import profile_end
@@ -38,37 +37,6 @@ _WIDE = 0.5
 """Relative half width of an interval of Delta from which it says little."""
 
 
-class Counts(Protocol):
-    """Trials of one device at one point of one block; `records.tallies.BlockCount` is one."""
-
-    @property
-    def tile(self) -> int: ...  # noqa: D102
-    @property
-    def row(self) -> int: ...  # noqa: D102
-    @property
-    def column(self) -> int: ...  # noqa: D102
-    @property
-    def polarity(self) -> int: ...  # noqa: D102
-    @property
-    def block(self) -> int: ...  # noqa: D102
-    @property
-    def voltage(self) -> float: ...  # noqa: D102
-    @property
-    def width(self) -> float: ...  # noqa: D102
-    @property
-    def asked_voltage(self) -> float: ...  # noqa: D102
-    @property
-    def asked_width(self) -> float: ...  # noqa: D102
-    @property
-    def switched(self) -> int: ...  # noqa: D102
-    @property
-    def trials(self) -> int: ...  # noqa: D102
-    @property
-    def resistance(self) -> float: ...  # noqa: D102
-    @property
-    def time(self) -> float: ...  # noqa: D102
-
-
 @dataclass(frozen=True)
 class FitSettings:
     """How devices are fitted.
@@ -77,13 +45,11 @@ class FitSettings:
         law: fokker-planck, neel-brown-1 or neel-brown-2.
         time_unit: tau_D of the Fokker-Planck law or tau0 of the others, s; the start where it is fitted.
         fit_time: whether the unit of time is fitted too.
-        field: h that holds the initial state, known; -h for the other polarity.
     """
 
     law: LawName = "fokker-planck"
     time_unit: float = 1.9e-9
     fit_time: bool = False
-    field: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,13 +110,8 @@ class DeviceFit:
         """Whether the device drifted or scattered more than binomial trials do."""
         return self.checks.flagged
 
-    def probability(self, law: Law, voltages: Floats, width: float) -> Floats:
-        """P at some voltages in V and one width in s."""
-        eta = log_hazards(law, self.theta, voltages, np.full(len(voltages), width))
-        return np.asarray(-np.expm1(-np.exp(np.minimum(eta, 50.0))))
 
-
-def fit_devices(counts: Iterable[Counts], settings: FitSettings) -> list[DeviceFit]:
+def fit_devices(counts: Iterable[BlockCount], settings: FitSettings) -> list[DeviceFit]:
     """Fit every device and polarity that switched at least once and stayed at least once.
 
     Args:
@@ -167,7 +128,7 @@ def fit_devices(counts: Iterable[Counts], settings: FitSettings) -> list[DeviceF
     return fits
 
 
-def fit_device(counts: Sequence[Counts], law: Law, settings: FitSettings) -> DeviceFit:
+def fit_device(counts: Sequence[BlockCount], law: Law, settings: FitSettings) -> DeviceFit:
     """Fit one device and polarity.
 
     Args:
@@ -179,7 +140,7 @@ def fit_device(counts: Sequence[Counts], law: Law, settings: FitSettings) -> Dev
     points = pooled(counts)
     data = points.voltages, points.widths, points.switched, points.trials
     free: Flags = np.array([True, True, settings.fit_time, False])
-    theta, value = best_theta(law, points, free, settings, first.polarity)
+    theta, value = best_theta(law, points, free, settings)
     matrix, spread = np.empty((PARAMETERS, PARAMETERS)), np.zeros((PARAMETERS, PARAMETERS))
     information(law, theta, free, points.voltages, points.widths, points.trials, matrix)
     told = covariance(matrix, free, spread)
@@ -213,11 +174,11 @@ def fit_device(counts: Sequence[Counts], law: Law, settings: FitSettings) -> Dev
             counts, points.voltages, points.widths, points.switched, points.trials, law, theta, free
         ),
         delta_by_time=by_time,
-        warnings=_warnings(settings, theta, spread, delta, told, points),
+        warnings=fit_warnings(settings, theta, spread, delta, told, points),
     )
 
 
-def pooled(counts: Iterable[Counts]) -> Points:
+def pooled(counts: Iterable[BlockCount]) -> Points:
     """Counts of one device and polarity pooled over blocks; voltages are means over trials."""
     sums: dict[tuple[float, float], list[float]] = {}
     for each in counts:
@@ -230,12 +191,10 @@ def pooled(counts: Iterable[Counts]) -> Points:
     return Points(table[:, 2] / table[:, 1], table[:, 3] / table[:, 1], table[:, 0], table[:, 1])
 
 
-def best_theta(
-    law: Law, points: Points, free: Flags, settings: FitSettings, polarity: int
-) -> tuple[Floats, float]:
+def best_theta(law: Law, points: Points, free: Flags, settings: FitSettings) -> tuple[Floats, float]:
     """Maximum of the likelihood, (4,), and its logarithm there."""
     data = points.voltages, points.widths, points.switched, points.trials
-    theta = np.array([math.log(_START_DELTA), 0.0, math.log(settings.time_unit), -polarity * settings.field])
+    theta = np.array([math.log(_START_DELTA), 0.0, math.log(settings.time_unit), 0.0])
     theta[LOG_VOLTAGE] = _start_voltage(law, theta, points)
     start = theta.copy()
     maximise(law, theta, free, start, _START_WEIGHT, *data)
@@ -276,7 +235,7 @@ _COMPARED: tuple[tuple[LawName, bool, float], ...] = (
 only through their sum, whatever the widths."""
 
 
-def compare_laws(counts: Sequence[Counts], settings: FitSettings) -> list[LawComparison]:
+def compare_laws(counts: Sequence[BlockCount], settings: FitSettings) -> list[LawComparison]:
     """Every law on the same trials.
 
     Args:
@@ -285,17 +244,15 @@ def compare_laws(counts: Sequence[Counts], settings: FitSettings) -> list[LawCom
     """
     found = []
     for name, fit_time, unit in _COMPARED:
-        chosen = FitSettings(
-            name, settings.time_unit if name == settings.law else unit, fit_time, settings.field
-        )
+        chosen = FitSettings(name, settings.time_unit if name == settings.law else unit, fit_time)
         law, free = fitted_law(name), np.array([True, True, fit_time, False])
         deviance = aic = 0.0
         freedom = devices = 0
-        for key, members in groupby(counts, key=_device):
+        for _, members in groupby(counts, key=_device):
             points = pooled(members)
             if not 0 < points.switched.sum() < points.trials.sum():
                 continue
-            _, value = best_theta(law, points, free, chosen, key[3])
+            _, value = best_theta(law, points, free, chosen)
             deviance += 2.0 * (_saturated(points) - value)
             aic += 2.0 * int(free.sum()) - 2.0 * value
             freedom += len(points.trials) - int(free.sum())
@@ -304,7 +261,7 @@ def compare_laws(counts: Sequence[Counts], settings: FitSettings) -> list[LawCom
     return found
 
 
-def _device(each: Counts) -> tuple[int, int, int, int]:
+def _device(each: BlockCount) -> tuple[int, int, int, int]:
     return each.tile, each.row, each.column, each.polarity
 
 
@@ -343,7 +300,7 @@ def _delta_by_time(law: Law, theta: Floats, points: Points) -> float:
     return float(-np.linalg.solve(own, matrix[:2, LOG_TIME])[LOG_DELTA])
 
 
-def _warnings(
+def fit_warnings(
     settings: FitSettings,
     theta: Floats,
     spread: Floats,
@@ -351,6 +308,16 @@ def _warnings(
     told: bool,
     points: Points,
 ) -> tuple[str, ...]:
+    """What to know before the numbers of a fit are used.
+
+    Args:
+        settings: of the fit.
+        theta: maximum, (4,).
+        spread: covariance there, (4, 4).
+        delta: interval of Delta.
+        told: whether the information has an inverse.
+        points: counts of the device and polarity.
+    """
     found = []
     if not told:
         found.append("the trials do not tell Delta from V_c0: measure more voltages and widths")

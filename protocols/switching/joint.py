@@ -2,7 +2,7 @@
 
 A field h > 0 favours P: it holds a cell in P and helps it out of AP, so the law of AP -> P is taken at the
 field -h and that of P -> AP at +h. Three models are compared: *separate*, a Delta for each polarity;
-*shared*, one Delta and no field; *field*, one Delta and a field.
+*shared*, one Delta and no field; *field*, one Delta and a field. Cells are made of one of the last two.
 """
 
 import math
@@ -15,8 +15,8 @@ from scipy import stats
 
 from ...drivers.contract import Floats
 from ..selection import TO_AP, TO_P
-from .checks import binomial_deviance
-from .fit import CONFIDENCE, DeviceFit, FitSettings, Points
+from .checks import binomial_deviance, combined_chance
+from .fit import CONFIDENCE, DeviceFit, FitSettings, Points, fit_warnings
 from .law import Law, fitted_law
 from .likelihood import (
     FIELD,
@@ -27,13 +27,17 @@ from .likelihood import (
     LOWEST,
     PARAMETERS,
     Flags,
-    log_hazards,
     log_likelihood,
+    probabilities,
     score_and_information,
 )
 from .newton import Local, Problem, interval, maximum, spread_at
 
 Joint = Literal["shared", "field"]
+Place = tuple[int, int, int]
+"""Tile, row, column."""
+_SIGNIFICANT = 0.01
+"""Chance below which the polarities of an array are taken to differ by stray fields and not by error."""
 JOINED = 5
 DELTA, VOLTAGE_UP, VOLTAGE_DOWN, TIME, STRAY = range(JOINED)
 """Places in the parameters of a cell: ln Delta, ln V_c0 of AP -> P and of P -> AP, ln tau, h."""
@@ -72,6 +76,7 @@ class JointFit:
         delta: interval (low, high), profile likelihood.
         voltage_up: interval of V_c0 of AP -> P, V.
         voltage_down: interval of V_c0 of P -> AP, V.
+        time_unit: interval of tau in s; None if it was held fixed.
         field: interval of h; (0, 0) where none was fitted.
         log_likelihood: at the maximum.
         parameters: how many were fitted.
@@ -88,6 +93,7 @@ class JointFit:
     delta: tuple[float, float]
     voltage_up: tuple[float, float]
     voltage_down: tuple[float, float]
+    time_unit: tuple[float, float] | None
     field: tuple[float, float]
     log_likelihood: float
     parameters: int
@@ -103,6 +109,28 @@ class JointFit:
     def stray_field(self) -> float:
         """h, positive favours P."""
         return float(self.theta[STRAY])
+
+
+@dataclass(frozen=True)
+class CellFits:
+    """Cells of an array fitted by both polarities, without and with a stray field.
+
+    Attributes:
+        shared: fits without, one a cell.
+        field: fits with, one a cell in the same order.
+        field_chance: of as much sign of a field if no cell has any; 1 without cells.
+    """
+
+    shared: tuple[JointFit, ...]
+    field: tuple[JointFit, ...]
+    field_chance: float
+
+    def by_cell(self, model: Joint | None = None) -> dict[Place, JointFit]:
+        """Fits by cell; where no model is named, those with a field if there is one beyond chance."""
+        if model is None:
+            model = "field" if self.field_chance < _SIGNIFICANT else "shared"
+        chosen = self.field if model == "field" else self.shared
+        return {(one.tile, one.row, one.column): one for one in chosen}
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,12 @@ def pairs_of(fits: Iterable[DeviceFit]) -> list[tuple[DeviceFit, DeviceFit]]:
     return [(each[TO_P], each[TO_AP]) for _, each in sorted(found.items()) if len(each) == 2]
 
 
+def fit_cells(pairs: Sequence[tuple[DeviceFit, DeviceFit]], settings: FitSettings) -> CellFits:
+    """Fit cells by the counts of both polarities, without and with a field; see `fit_jointly`."""
+    shared, field = (tuple(fit_jointly(pairs, settings, model)) for model in ("shared", "field"))
+    return CellFits(shared, field, field_chance(shared, field))
+
+
 def fit_jointly(
     pairs: Sequence[tuple[DeviceFit, DeviceFit]], settings: FitSettings, model: Joint
 ) -> list[JointFit]:
@@ -139,17 +173,15 @@ def fit_jointly(
 
     Args:
         pairs: separate fits of both polarities, whose points and maxima are taken up.
-        settings: of the separate fits; `field` is the start of the field.
+        settings: of the separate fits.
         model: whether a field is fitted.
     """
     law = fitted_law(settings.law)
     return [_fit_cell(law, up, down, settings, model) for up, down in pairs]
 
 
-def compare_polarities(
-    pairs: Sequence[tuple[DeviceFit, DeviceFit]], shared: Sequence[JointFit], field: Sequence[JointFit]
-) -> list[PolarityModel]:
-    """The three models of the same cells; `shared` and `field` are those of `pairs`."""
+def compare_polarities(pairs: Sequence[tuple[DeviceFit, DeviceFit]], cells: CellFits) -> list[PolarityModel]:
+    """The three models of the same cells; `cells` are those of `pairs`."""
     both = [fit for pair in pairs for fit in pair]
     separate = PolarityModel(
         "separate",
@@ -166,37 +198,55 @@ def compare_polarities(
             sum(fit.aic for fit in fits),
             len(fits),
         )
-        for name, fits in (("shared", shared), ("field", field))
+        for name, fits in (("shared", cells.shared), ("field", cells.field))
     ]
     return [separate, *joined]
 
 
 def field_chance(shared: Sequence[JointFit], field: Sequence[JointFit]) -> float:
-    """Chance of as large a gain of likelihood by the fields of all cells if none has any."""
+    """Chance of as much sign of stray fields if no cell has any: 1 without cells.
+
+    Two tests in one: the mean field, which sees a small one that all cells have, and the gain of likelihood
+    over all cells, which sees fields of either sign.
+    """
+    if not field:
+        return 1.0
     gain = sum(two.log_likelihood - one.log_likelihood for one, two in zip(shared, field, strict=True))
-    return float(stats.chi2.sf(2.0 * max(gain, 0.0), len(field))) if field else 1.0
+    by_gain = float(stats.chi2.sf(2.0 * max(gain, 0.0), len(field)))
+    fields = np.array([one.stray_field for one in field])
+    variances = np.array([float(one.spread[STRAY, STRAY]) for one in field])
+    told = variances > 0.0
+    weights = 1.0 / variances[told]
+    by_mean = math.nan
+    if told.any():
+        by_mean = 2.0 * float(stats.norm.sf(abs(weights @ fields[told]) / math.sqrt(weights.sum())))
+    return combined_chance((by_gain, by_mean), (1.0, 1.0))
 
 
-def as_joint(fit: DeviceFit, joint: JointFit, law: Law) -> DeviceFit:
+def as_joint(fit: DeviceFit, joint: JointFit, law: Law, settings: FitSettings) -> DeviceFit:
     """The fit of one polarity with the parameters and intervals of its whole cell.
 
-    Delta and V_c0 are those without field. The degrees of freedom are the points of the polarity less its
-    half of the parameters of the cell, rounded down; tests of drift stay those of the separate fit.
+    Delta and V_c0 are those without field. Its parameters are half of those of the cell, rounded up; the
+    degrees of freedom are its points less these. Tests of drift stay those of the separate fit.
     """
     jacobian, points = _JACOBIANS[fit.polarity], fit.points
-    theta = np.asarray(jacobian @ joint.theta)
-    p = -np.expm1(-np.exp(np.minimum(log_hazards(law, theta, points.voltages, points.widths), 50.0)))
+    theta, spread = np.asarray(jacobian @ joint.theta), np.asarray(jacobian @ joint.spread @ jacobian.T)
+    p = probabilities(law, theta, points.voltages, points.widths)
     deviance = binomial_deviance(points.switched, points.trials, p)
-    freedom = len(points.trials) - -(-joint.parameters // 2)
+    parameters = -(-joint.parameters // 2)
+    freedom = len(points.trials) - parameters
     goodness = float(stats.chi2.sf(deviance, freedom)) if freedom > 0 else math.nan
     return replace(
         fit,
         theta=theta,
-        spread=np.asarray(jacobian @ joint.spread @ jacobian.T),
+        spread=spread,
         delta=joint.delta,
         critical_voltage=joint.voltage_up if fit.polarity == TO_P else joint.voltage_down,
+        time_unit=joint.time_unit,
         log_likelihood=_value(law, theta, points),
+        parameters=parameters,
         checks=replace(fit.checks, deviance=deviance, degrees_of_freedom=freedom, goodness_p=goodness),
+        warnings=fit_warnings(settings, theta, spread, joint.delta, bool(joint.spread.any()), points),
     )
 
 
@@ -233,7 +283,7 @@ def _fit_cell(law: Law, up: DeviceFit, down: DeviceFit, settings: FitSettings, m
             up.theta[LOG_VOLTAGE],
             down.theta[LOG_VOLTAGE],
             0.5 * (up.theta[LOG_TIME] + down.theta[LOG_TIME]),
-            settings.field if model == "field" else 0.0,
+            0.0,
         ]
     )
     theta, value = maximum(problem, np.clip(start, _LOWEST, _HIGHEST), free)
@@ -252,8 +302,7 @@ def _fit_cell(law: Law, up: DeviceFit, down: DeviceFit, settings: FitSettings, m
     deviance = points = 0.0
     for polarity, fit in ((TO_P, up), (TO_AP, down)):
         own = fit.points
-        eta = log_hazards(law, np.asarray(_JACOBIANS[polarity] @ theta), own.voltages, own.widths)
-        p = -np.expm1(-np.exp(np.minimum(eta, 50.0)))
+        p = probabilities(law, np.asarray(_JACOBIANS[polarity] @ theta), own.voltages, own.widths)
         deviance += binomial_deviance(own.switched, own.trials, p)
         points += len(own.trials)
     return JointFit(
@@ -266,6 +315,7 @@ def _fit_cell(law: Law, up: DeviceFit, down: DeviceFit, settings: FitSettings, m
         delta=logarithmic(DELTA),
         voltage_up=logarithmic(VOLTAGE_UP),
         voltage_down=logarithmic(VOLTAGE_DOWN),
+        time_unit=logarithmic(TIME) if settings.fit_time else None,
         field=ends(STRAY) if model == "field" else (0.0, 0.0),
         log_likelihood=value,
         parameters=int(free.sum()),

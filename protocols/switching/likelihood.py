@@ -67,6 +67,11 @@ def log_hazards(law: Law, theta: Floats, voltages: Floats, widths: Floats) -> Fl
     return out
 
 
+def probabilities(law: Law, theta: Floats, voltages: Floats, widths: Floats) -> Floats:
+    """Switching probability at several points, (points,)."""
+    return np.asarray(-np.expm1(-np.exp(np.minimum(log_hazards(law, theta, voltages, widths), 50.0))))
+
+
 @kernel
 def gradients(law: Law, theta: Floats, free: Flags, voltages: Floats, widths: Floats) -> Floats:
     """d eta/d theta at several points, (points, 4); 0 for fixed parameters."""

@@ -5,6 +5,7 @@ where it does not; along a line they are shared out by the conductances.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,45 @@ def junction_voltages(
     column_drop = lines.driver * own.sum(axis=0) + lines.column_segment * (common @ own)
     junction = volts[row, columns] - row_drop - column_drop - lines.access * own[row]
     return np.asarray(np.abs(junction))
+
+
+def all_junction_voltages(
+    lines: LineResistances, pulse: Pulse, applied: Applied, resistance: Floats, gated: bool
+) -> Floats:
+    """Magnitude of the voltage across every junction in a pulse, (rows, columns), V; 0 behind a closed gate.
+
+    Args:
+        lines: resistances in series.
+        pulse: as asked; floating lines are taken where the cells pull them.
+        applied: what the bench says of it.
+        resistance: of every cell before the pulse, (rows, columns), ohm.
+        gated: whether each row has a gate; a row of width 0 keeps its own closed.
+    """
+    rows, columns = resistance.shape
+    settled, every = _settled(pulse, resistance), np.arange(columns)
+    opened = np.broadcast_to(np.asarray(pulse.width) > 0.0, (rows,))
+    found = np.zeros((rows, columns))
+    for row in np.flatnonzero(opened).tolist():
+        found[row] = junction_voltages(lines, settled, applied, resistance, row, every, gated)
+    return found
+
+
+def _settled(pulse: Pulse, resistance: Floats) -> Pulse:
+    """The pulse with each floating line at the level that leaves it without current; wires are left out."""
+    levels = np.concatenate([pulse.rows, pulse.columns])
+    floating = np.isnan(levels)
+    if not floating.any():
+        return pulse
+    rows = len(pulse.rows)
+    widths = np.broadcast_to(np.asarray(pulse.width) > 0.0, (rows,))
+    between = np.where(np.isfinite(resistance) & widths[:, None], 1.0 / resistance, 0.0)
+    links = np.zeros((len(levels), len(levels)))
+    links[:rows, rows:], links[rows:, :rows] = between, between.T
+    own = links[np.ix_(floating, floating)]
+    balance = np.diag(links[floating].sum(axis=1)) - own
+    given = links[np.ix_(floating, ~floating)] @ levels[~floating]
+    levels[floating] = np.linalg.lstsq(balance, given, rcond=None)[0]  # a line without cells stays at 0 V
+    return replace(pulse, rows=levels[:rows], columns=levels[rows:])
 
 
 def _measured(every: Floats | None, some: Mapping[int, float], lines: int) -> Floats:

@@ -14,6 +14,41 @@ _MOST_STEPS = 40
 
 
 @kernel
+def next_distance(
+    inner: float,
+    inner_root: float,
+    outer: float,
+    outer_root: float,
+    away: float,
+    reached: float,
+    root: float,
+    limit: float,
+) -> float:
+    """How far to go next on the way to where the signed root of twice the loss of likelihood passes `root`.
+
+    That root is nearly straight in the parameter, so secant steps find it; they are kept inside a bracket.
+
+    Args:
+        inner: largest distance from the maximum at which less was lost.
+        inner_root: reached there.
+        outer: least distance at which more was lost, or `limit`.
+        outer_root: reached there; infinite while it is not known.
+        away: the distance just tried.
+        reached: there.
+        root: wanted.
+        limit: largest distance.
+    """
+    if outer_root == math.inf:
+        following = away * min(root / max(reached, 0.2), 2.0) * 1.02
+    else:
+        following = inner + (outer - inner) * (root - inner_root) / (outer_root - inner_root)
+    following = min(following, limit)
+    if not inner < following <= outer or following == away:
+        following = 0.5 * (inner + outer)
+    return following
+
+
+@kernel
 def profile_end(
     law: Law,
     best: Floats,
@@ -29,9 +64,6 @@ def profile_end(
     trials: Floats,
 ) -> float:
     """One end of the interval of a parameter.
-
-    The signed root of twice the loss of likelihood is nearly straight in the parameter, so secant steps on it
-    find where it passes `root`; they are kept inside a bracket.
 
     Args:
         law: switching law.
@@ -76,13 +108,7 @@ def profile_end(
                 break
         else:
             outer, outer_root = away, reached
-        if outer_root == math.inf:
-            following = away * min(root / max(reached, 0.2), 2.0) * 1.02
-        else:
-            following = inner + (outer - inner) * (root - inner_root) / (outer_root - inner_root)
-        if not inner < following < outer:
-            following = 0.5 * (inner + outer)
         if outer - inner < 1e-7:
             break
-        away = min(following, limit)
+        away = next_distance(inner, inner_root, outer, outer_root, away, reached, root, limit)
     return float(best[parameter] + side * away)

@@ -16,7 +16,9 @@ from scipy import stats
 
 from ...compiled import kernel
 from ...drivers.contract import Floats
-from .fit import CONFIDENCE, Counts, DeviceFit, FitSettings
+from ...records.tallies import BlockCount
+from .checks import binomial_deviance
+from .fit import CONFIDENCE, DeviceFit, FitSettings, Points, fit_warnings
 from .law import Law, fitted_law
 from .likelihood import (
     HIGHEST,
@@ -27,7 +29,7 @@ from .likelihood import (
     PARAMETERS,
     Flags,
     gradients,
-    log_hazards,
+    probabilities,
 )
 from .newton import Local, Problem, interval, maximum, spread_at
 
@@ -54,12 +56,15 @@ class ScatterFit:
         rho: correlation of two trials of one block and point.
         rho_interval: profile likelihood; its lower end is 0 where steady trials are not excluded.
         binomial: log likelihood of the same counts at rho = 0.
+        steady: the binomial trials that would tell as much: counts pooled over blocks, each over what rho
+            widens its variance by.
     """
 
     fit: DeviceFit
     rho: float
     rho_interval: tuple[float, float]
     binomial: float
+    steady: Points
 
     @property
     def aic_gain(self) -> float:
@@ -68,7 +73,7 @@ class ScatterFit:
 
 
 def fit_scatter(
-    counts: Iterable[Counts], fits: Sequence[DeviceFit], settings: FitSettings
+    counts: Iterable[BlockCount], fits: Sequence[DeviceFit], settings: FitSettings
 ) -> list[ScatterFit]:
     """Beta-binomial fits of the devices and polarities of `fits`.
 
@@ -86,7 +91,7 @@ def fit_scatter(
     return found
 
 
-def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: FitSettings) -> ScatterFit:
+def _fit_device(law: Law, counts: Sequence[BlockCount], fit: DeviceFit, settings: FitSettings) -> ScatterFit:
     voltages = np.array([each.voltage for each in counts])
     widths = np.array([each.width for each in counts])
     switched = np.array([each.switched for each in counts], dtype=np.int64)
@@ -94,7 +99,7 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
     own: Flags = np.array([True, True, settings.fit_time, False])
 
     def at(theta: Floats) -> Local:
-        p = -np.expm1(-np.exp(np.minimum(log_hazards(law, theta[:PARAMETERS], voltages, widths), 50.0)))
+        p = probabilities(law, theta[:PARAMETERS], voltages, widths)
         rho = math.exp(float(theta[LOG_RHO]))
         value, by_p, by_rho, curve = beta_binomial(np.clip(p, 1e-12, 1 - 1e-12), rho, switched, trials)
         # dP/d eta = (1 - P) h with h = -ln(1 - P).
@@ -128,18 +133,41 @@ def _fit_device(law: Law, counts: Sequence[Counts], fit: DeviceFit, settings: Fi
         return math.exp(low), math.exp(high)
 
     low, high = ends(LOG_RHO)
-    rho = math.exp(float(theta[LOG_RHO]))
+    rho = _told(math.exp(float(theta[LOG_RHO])))
+    found, points, delta = theta[:PARAMETERS], _steady(counts, fit.points, rho), ends(LOG_DELTA)
+    p = probabilities(law, found, points.voltages, points.widths)
+    deviance = binomial_deviance(points.switched, points.trials, p)
+    freedom = len(points.trials) - int(own.sum())
+    own_spread = fit.spread if spread is None else spread[:PARAMETERS, :PARAMETERS]
     widened = replace(
         fit,
-        theta=theta[:PARAMETERS],
-        spread=fit.spread if spread is None else spread[:PARAMETERS, :PARAMETERS],
-        delta=ends(LOG_DELTA),
+        theta=found,
+        spread=own_spread,
+        delta=delta,
         critical_voltage=ends(LOG_VOLTAGE),
         time_unit=ends(LOG_TIME) if settings.fit_time else None,
         log_likelihood=value,
         parameters=int(free.sum()),
+        checks=replace(
+            fit.checks,
+            deviance=deviance,
+            degrees_of_freedom=freedom,
+            goodness_p=float(stats.chi2.sf(deviance, freedom)) if freedom > 0 else math.nan,
+        ),
+        warnings=fit_warnings(settings, found, own_spread, delta, spread is not None, fit.points),
     )
-    return ScatterFit(widened, _told(rho), (_told(low), high), binomial)
+    return ScatterFit(widened, rho, (_told(low), high), binomial, points)
+
+
+def _steady(counts: Sequence[BlockCount], points: Points, rho: float) -> Points:
+    """Pooled counts over the widening of their variance, 1 + rho (sum of n^2 over blocks/sum of n - 1)."""
+    squares: dict[tuple[float, float], float] = {}
+    for each in counts:
+        key = each.asked_width, each.asked_voltage
+        squares[key] = squares.get(key, 0.0) + float(each.trials) ** 2
+    sizes = np.array([squares[key] for key in sorted(squares)]) / points.trials
+    widening = 1.0 + rho * (sizes - 1.0)
+    return replace(points, switched=points.switched / widening, trials=points.trials / widening)
 
 
 def _told(rho: float) -> float:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...drivers.contract import Bias, Floats
+from ...drivers.contract import Applied, Bias, Floats, Pulse
 from ..calibration import Calibration, pulse_all
 from ..journal import Journal, Monitor, States
 from ..mapping import UNREADABLE, read_resistances
 from ..recorded import RecordedCrossbar
 from ..selection import TO_P
 from ..settings import PulseSettings, ReadSettings
-from .lines import junction_voltages
+from .lines import all_junction_voltages, junction_voltages
 from .settings import LineResistances
 from .shots import Integers, Shot, row_shot_pulse
 
@@ -133,6 +133,11 @@ class TrialTile:
             StoppedError: the monitor asked to stop.
         """
         pulse_all(self.crossbar, polarity, self.calibration.strong, self._pulse.width, monitor)
+
+    def voltages(self, pulse: Pulse, applied: Applied) -> Floats:
+        """Magnitude across every junction in a pulse, by the resistances last read, (rows, columns), V."""
+        gated = self.crossbar.capabilities.gate_lines
+        return all_junction_voltages(self._lines, pulse, applied, self._resistance, gated)
 
     def shot(self, shot: Shot, polarity: int, block: int) -> ShotResult:
         """Make one trial on every cell of a shot and record them; see `shots`."""

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from mtjloop.drivers import smu_instruments
 from mtjloop.drivers.bench import BenchDescription, open_bench
 from mtjloop.drivers.contract import Bias, Crossbar, Pulse
 from mtjloop.drivers.emulated import Served, serve_bench
 from mtjloop.drivers.planned import planned_crossbars
 from mtjloop.errors import ConfigurationError, IdentityError, LinkError
+from mtjloop.instruments import Link, open_link
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.rehearsal import rehearse
 from mtjloop.protocols.training.settings import TrainingSettings
@@ -235,6 +238,27 @@ def test_an_instrument_that_is_not_there_is_named() -> None:
         here = served.resource("matrix")
         with pytest.raises(LinkError, match=r"smu\.instruments\.matrix: "):
             open_bench(opening(text, served, (here, "TCPIP0::127.0.0.1::1::SOCKET")))
+
+
+def test_an_interrupt_while_links_open_closes_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bench_text()
+    links: list[Link] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> Link:
+        if links:
+            raise KeyboardInterrupt
+        links.append(open_link(*arguments, **options))
+        return links[0]
+
+    with served_bench(text) as served:
+        monkeypatch.setattr(smu_instruments, "open_link", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            open_bench(opening(text, served))
+        with pytest.raises(LinkError):
+            links[0].query("*IDN?")
+        monkeypatch.undo()
+        with open_bench(opening(text, served)):  # nothing is left reserved
+            pass
 
 
 def test_a_tsp_link_that_is_not_wired_is_noticed() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from mtjloop.app.compare_command import Trial, mean_interval, run_trial
+from mtjloop.app.compare_command import Trial, mean_interval, paired, run_trial
 from mtjloop.app.experiment_file import read_experiment_file
 from mtjloop.app.main import app
 from mtjloop.app.process_pool import run_tasks
@@ -201,6 +201,54 @@ def test_the_interval_is_that_of_student() -> None:
     assert mean_interval([1.0, 0.9])[2] == 1.0
 
 
+def test_the_difference_of_two_methods_is_taken_die_by_die() -> None:
+    reached = {
+        ("in-situ", 1): 0.9,
+        ("in-situ", 2): 0.8,
+        ("float", 1): 0.88,
+        ("float", 2): 0.77,
+        ("float", 3): 0.1,
+    }
+    trials = [
+        {"method": method, "seed": seed, "test_accuracy": value} for (method, seed), value in reached.items()
+    ]
+    found = paired(trials, "in-situ", "float")
+    assert found is not None
+    assert (found["dies"], found["mean"]) == (2, pytest.approx(0.025))
+    assert found["high"] == pytest.approx(0.025 + 12.7062 * 0.005, abs=1e-6)
+    assert found["low"] == pytest.approx(0.025 - 12.7062 * 0.005, abs=1e-6)
+    assert paired(trials, "in-situ", "manhattan") is None
+
+
+def test_dies_that_failed_are_counted_in_the_table_and_drawn(place: Path) -> None:
+    """Tiles too small for the network fail all methods that need them; float alone is left."""
+    (place / "bench.yaml").write_text(BENCH.replace("{rows: 4, columns: 6}", "{rows: 2, columns: 2}"))
+    words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--dies", "2", "--workers", "1"]
+    words += ["--method", "float", "--method", "in-situ", "--runs", str(place / "runs")]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 1, done.output
+    result = json.loads(done.stdout)
+    first, second = result["rows"]
+    assert (first["method"], first["failed"], first["dies"], first["mean"]) == ("in-situ", 2, 0, None)
+    assert (second["method"], second["failed"], second["dies"]) == ("float", 0, 2)
+    assert result["paired"] == []
+    picture = Path(result["plot"]).read_text(encoding="utf-8")
+    assert "(2 of 2 failed)" in picture
+    shown = CliRunner().invoke(app, words)
+    assert "0 (2 failed)" in shown.stdout
+
+
+def test_the_cost_of_training_holds_neither_audits_nor_other_trainings(place: Path) -> None:
+    costs = []
+    for more in ("audit_every: 0", "audit_every: 1, digital_alone: true"):
+        (place / "quick.yaml").write_text(QUICK.replace("audit_every: 0", more), encoding="utf-8")
+        trial = Trial(
+            read_bench_file(place / "bench.yaml"), read_experiment_file(place / "quick.yaml"), "in-situ", 1, 1
+        )
+        costs.append(run_trial(trial, SilentMonitor()))
+    assert costs[0] == costs[1]
+
+
 def _square(task: int, monitor: Monitor) -> int:
     del monitor
     if task == 2:
@@ -256,6 +304,9 @@ def test_compare_gives_rows_with_intervals_and_a_figure(place: Path) -> None:
         assert 0.0 <= row["low"] <= row["mean"] <= row["high"] <= 1.0
         on_bench = row["method"] != "float"
         assert (row["pulses"] > 0, row["energy_J"] > 0, row["bench_time_s"] > 0) == (on_bench,) * 3
+    assert [(one["less"], one["dies"]) for one in result["paired"]] == [
+        ("offline-transfer", 2), ("manhattan", 2), ("ideal-bernoulli", 2), ("float", 2),
+    ]  # fmt: skip
     # The bench file fixes a die; a comparison over dies draws them anew.
     trials = [one for one in result["trials"] if one["method"] == "in-situ"]
     assert trials[0]["energy_J"] != trials[1]["energy_J"]

@@ -1,5 +1,7 @@
 """Bench and experiment files: what is accepted, and errors that say where, what and what instead."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ import pytest
 from mtjloop.app.experiment_file import ExperimentFile, read_experiment_file
 from mtjloop.app.init_command import template
 from mtjloop.drivers.bench import BenchFile, open_bench, read_bench_file
-from mtjloop.drivers.contract import Pulse
+from mtjloop.drivers.contract import Crossbar, Pulse
 from mtjloop.drivers.yaml_file import parse_yaml
-from mtjloop.errors import ConfigurationError, LimitError
+from mtjloop.errors import ConfigurationError, LimitError, RecordError
+from mtjloop.protocols.mapping import map_crossbar
+from mtjloop.protocols.settings import ReadSettings
 
 ROOT = Path(__file__).parents[2]
 BENCH = template("bench.yaml")
@@ -146,12 +150,45 @@ def test_memory_keeps_a_chip_between_openings_and_refuses_another_die(tmp_path: 
         open_bench(read_bench_file(path), seed=1)
 
 
+USE = """
+import sys
+from pathlib import Path
+import numpy as np
+from mtjloop.drivers.bench import open_bench, read_bench_file
+from mtjloop.drivers.contract import Crossbar, Pulse
+with open_bench(read_bench_file(Path(sys.argv[1])), seed=1) as bench:
+    print("held", flush=True)
+    sys.stdin.readline()
+    rows, columns = bench.crossbars[0].capabilities.shape
+    bench.crossbars[0].apply(Pulse(np.full(rows, 0.3), np.full(columns, -0.3), 1e-4))
+"""
+
+
+def test_a_chip_with_a_memory_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "bench.yaml"
+    path.write_text(BENCH.replace("  # memory: chip.npz ", "  memory: chip.npz "), encoding="utf-8")
+    waiting = open_bench(read_bench_file(path), seed=1)
+    with subprocess.Popen(
+        [sys.executable, "-c", USE, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(RecordError, match="another mtjloop process has this chip"), waiting:
+            pass
+        assert not (tmp_path / "chip.npz").exists()
+        other.communicate("\n")
+    assert other.returncode == 0
+    # What the other process did is there, although this bench was opened before it.
+    with waiting:
+        assert set(read_states(waiting.crossbars[0])) == {1}
+    assert set(states(path, 1)) == {1}
+
+
 def states(path: Path, seed: int) -> tuple[int, ...]:
     """States of the first tile, told from its resistances."""
-    from mtjloop.protocols.mapping import map_crossbar
-    from mtjloop.protocols.settings import ReadSettings
+    return read_states(open_bench(read_bench_file(path), seed=seed).crossbars[0])
 
-    crossbar = open_bench(read_bench_file(path), seed=seed).crossbars[0]
+
+def read_states(crossbar: Crossbar) -> tuple[int, ...]:
     return tuple(map_crossbar(crossbar, ReadSettings(0.1), threshold=7.5e3).state.ravel().tolist())
 
 

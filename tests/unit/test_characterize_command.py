@@ -2,11 +2,13 @@
 
 import csv
 import io
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -14,8 +16,9 @@ from typer.testing import CliRunner
 from mtjloop.app.init_command import template
 from mtjloop.app.main import app
 from mtjloop.app.plan_file import read_plan_file
-from mtjloop.drivers.bench import BenchFile, read_bench_file, tile_views
+from mtjloop.drivers.bench import read_bench_file, tile_views
 from mtjloop.protocols.switching.settings import CharacterizeSettings, LineResistances
+from mtjloop.records.run import RunRecorder
 
 RUN = CliRunner()
 PLAN = """name: t
@@ -62,7 +65,7 @@ def test_measure_then_ask(files: tuple[Path, Path], tmp_path: Path) -> None:
 KEYS = {
     *("row", "column", "polarity", "delta", "delta_low", "delta_high", "critical_voltage"),
     *("critical_voltage_low", "critical_voltage_high", "deviance", "degrees_of_freedom"),
-    *("overdispersion_p", "drift_p"),
+    *("overdispersion_p", "drift_p", "change_p"),
 }
 
 
@@ -104,18 +107,45 @@ def test_measure_then_fit_then_the_die_of_it(files: tuple[Path, Path], tmp_path:
     assert "Delta" in RUN.invoke(app, ["fit", measured["run_dir"]]).stdout
 
 
+def test_joining_asks_for_both_polarities(tmp_path: Path) -> None:
+    """Cell (0, 0) has both, cell (0, 1) AP -> P only."""
+    rng = np.random.default_rng(5)
+
+    def recorded(*devices: tuple[int, int]) -> str:
+        with RunRecorder.create(
+            tmp_path / "runs", command="characterize", name="t", backend="simulated", hardware=False
+        ) as run:
+            for (column, polarity), volt, block in itertools.product(devices, (0.26, 0.27, 0.28), range(5)):
+                size = 20
+                run.record_trials(
+                    0, polarity, block, None, rows=np.zeros(size, np.int64),
+                    columns=np.full(size, column), kinds=("trial",) * size, voltages=np.full(size, volt),
+                    applied_voltages=np.full(size, volt), width=1e-4, applied_width=1e-4, repeat=1,
+                    resistances_before=np.full(size, 1e4), resistances_after=np.full(size, 5e3),
+                    states_before=np.zeros(size, np.int8), states_after=np.zeros(size, np.int8),
+                    outcomes=(rng.random(size) > (volt - 0.25) / 0.04).astype(np.int8),
+                )  # fmt: skip
+            return str(run.directory)
+
+    lone = RUN.invoke(app, ["fit", recorded((1, 1)), "--join", "shared"])
+    assert lone.exit_code == 2 and "polarities: both" in lone.stderr
+    run = recorded((0, 1), (0, -1), (1, 1))
+    done = RUN.invoke(app, ["fit", run, "--join", "shared", "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["joined"] == "shared" and len(result["rows"]) == 3
+    assert [count for text, count in result["warnings"].items() if "fitted alone" in text] == [1]
+
+
 def test_the_template_holds_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(template("plan.yaml"))
     plan = read_plan_file(path)
-    found = plan.settings(read_bench(tmp_path), 1.9e-9, LineResistances())
+    bench = tmp_path / "bench.yaml"
+    bench.write_text(template("bench.yaml"))
+    found = plan.settings(read_bench_file(bench), 1.9e-9, LineResistances())
     assert found == CharacterizeSettings(widths=(1e-5, 1e-4, 1e-3))
     assert plan.content.cells == "all" and plan.content.record == "full"
-
-
-def read_bench(where: Path) -> BenchFile:
-    (where / "bench.yaml").write_text(template("bench.yaml"))
-    return read_bench_file(where / "bench.yaml").content
 
 
 @pytest.mark.parametrize(
@@ -125,6 +155,8 @@ def read_bench(where: Path) -> BenchFile:
         ("cells: {random: 6}", "cells: [[9, 0]]", "rows 0 to 3"),
         ("tiles: [0]", "tiles: [7]", "tiles 0 to 1"),
         ("voltages: [300 mV]", "voltages: [900 mV]", "operation.search_to"),
+        ("name: t", "name: t\ndesign: {kind: grid, voltages: [300 mV, 50 mV]}", "search_from to search_to"),
+        ("name: t", "name: t\ndesign: {kind: grid, steps: 20}", "the grid has 40 points"),
         ("maximum: 40", "maximum: 5", "one block has 13 trials"),
         ("name: t", "name: t\nspeed: 3", "unknown key"),
     ],
@@ -137,6 +169,15 @@ def test_a_wrong_plan_is_refused_before_anything_opens(
     done = RUN.invoke(app, ["characterize", str(bench), str(plan), "--runs", str(tmp_path / "runs")])
     assert done.exit_code == 2
     assert message in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_widths_of_a_bench_of_instruments_are_checked_before_it_is_opened(tmp_path: Path) -> None:
+    bench = Path(__file__).parents[2] / "examples" / "wine" / "bench-2600b-707b.yaml"
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(PLAN.replace("cells: {random: 6}", "cells: [[0, 0]]"))
+    done = RUN.invoke(app, ["characterize", str(bench), str(plan), "--runs", str(tmp_path / "runs")])
+    assert done.exit_code == 2 and "pulse width of 1e-05 s" in done.stderr and "0.0001 s to" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
@@ -172,6 +213,8 @@ def test_a_plain_question_is_answered_as_by_the_command_line(
     assert wrong.returncode == 1 and "no run" in wrong.stderr and "Traceback" not in wrong.stderr
     assert started(tmp_path, "--speed").returncode == 2
     assert started(tmp_path, "--runs").returncode == 2
+    unended = started(tmp_path / "runs", "last", "--runs")  # among the runs, where an empty name would lead
+    assert unended.returncode == 2 and not unended.stdout
 
 
 def test_a_plain_answer_waits_for_no_heavy_import() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from mtjloop.app import CrossbarClassifier
+from mtjloop.app.classifier_chip import placed
 from mtjloop.errors import ConfigurationError
 
 # Without read noise two readings of a sample agree, as some checks want; small tiles make fits short.
@@ -86,6 +88,29 @@ def test_every_call_is_a_run_where_runs_are_asked_for(
     assert fitted.score(features, labels) > 0.5
     names = sorted(one.name for one in (tmp_path / "runs").iterdir())
     assert [name.split("-")[1] for name in names] == ["fit", "predict"]
+
+
+def test_cells_that_cannot_be_programmed_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "bench.yaml"
+    path.write_text(BENCH.replace("die: {tiles", "die: {defects: {stuck_p: 10 %}, tiles"), encoding="utf-8")
+    features, labels = load_iris(return_X_y=True)
+    fitted = CrossbarClassifier(bench=path, hidden=(4,), devices=2, epochs=3).fit(features, labels)
+    assert fitted.failed_cells_ == 0  # training left stuck cells as they are
+    network = fitted.network_
+    other = replace(network, states=tuple(np.where(one >= 0, 1 - one, one) for one in network.states))
+    chip = placed(replace(fitted._stored, network=other))
+    assert 0 < chip.failed < 60
+    again = pickle.loads(pickle.dumps(fitted))
+    again._stored = replace(fitted._stored, network=other)
+    again.predict(features)
+    assert again.failed_cells_ == chip.failed
+
+
+def test_a_simulated_chip_remembers_what_the_classifier_left(tmp_path: Path) -> None:
+    path = tmp_path / "bench.yaml"
+    path.write_text(BENCH + "  memory: chip.npz\n", encoding="utf-8")
+    CrossbarClassifier(bench=path, hidden=(4,), devices=2, epochs=1).fit(*load_iris(return_X_y=True))
+    assert (tmp_path / "chip.npz").exists()
 
 
 def test_without_a_bench_the_default_die_is_large_enough() -> None:

@@ -10,8 +10,10 @@ from mtjloop.app.fit_command import FitRequest, fit
 from mtjloop.app.init_command import template
 from mtjloop.app.report.evidence import gather
 from mtjloop.app.report.page import write_report
+from mtjloop.app.report.trial_figures import off_by_block
 from mtjloop.app.report.trials import by_device
 from mtjloop.errors import RecordError
+from mtjloop.records.tallies import BlockCount
 
 PLAN = """name: t
 tiles: [0]
@@ -62,6 +64,22 @@ def test_the_fit_is_drawn_as_it_was_made(run: Path, wanted: FitRequest) -> None:
         widths = np.array([each.applied_width for each in own], dtype=np.float64)
         expected = trials.probability(row, volts, widths) * [each.trials for each in own]
         assert expected.sum() == pytest.approx(sum(each.switched for each in own), rel=0.1)
+
+
+def test_devices_that_are_done_move_nothing_in_the_reference_by_block() -> None:
+    """A device of P = 0.9 leaves after two of four blocks, one of P = 0.1 stays."""
+    counts = [
+        BlockCount(0, 0, column, 1, block, 0.3, 1e-4, 0.3, 1e-4, switched, 100, 1e4, 0.0)
+        for column, switched, blocks in ((0, 90, 2), (1, 10, 4))
+        for block in range(blocks)
+    ]
+    found = off_by_block(counts)
+    assert [off for off, _ in found.values()] == pytest.approx([0.0] * 4)
+    # One device: its share of four blocks has a variance of 3/4 of p (1 - p)/n about its own mean.
+    assert found[3][1] == pytest.approx(np.sqrt(0.75 * 0.09 / 100))
+    drifting = [each._replace(switched=10 + 5 * each.block) for each in counts if each.column == 1]
+    off = [each for each, _ in off_by_block(drifting).values()]
+    assert off == pytest.approx([-0.075, -0.025, 0.025, 0.075])
 
 
 def test_a_damaged_fit_says_so(run: Path) -> None:

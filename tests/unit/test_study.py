@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +14,7 @@ from mtjloop.app.main import app
 from mtjloop.app.study_command import study_tasks
 from mtjloop.app.study_file import Study, read_study_file
 from mtjloop.app.study_report import summaries
-from mtjloop.app.study_results import StudyResults, finished, read_rows
+from mtjloop.app.study_results import StudyResults, finished, read_rows, results_directory
 from mtjloop.errors import ConfigurationError, ProtocolError, RecordError
 from mtjloop.protocols.journal import Monitor, SilentMonitor
 
@@ -64,6 +65,15 @@ def test_a_grid_has_every_combination_in_si_and_puts_it_into_the_files(place: Pa
     assert found.points[0].bench.content.simulated != section
 
 
+def test_values_are_plotted_as_they_stand_where_a_file_lists_alike_tiles_once(place: Path) -> None:
+    (place / "die.yaml").write_text(
+        "tiles: [{rows: 5, columns: 8, count: 2}, {rows: 4, columns: 6}]\n", encoding="utf-8"
+    )
+    found = read(place, "sweep: {die.tiles.1.rows: [4, 6], die.tiles.0.count: [1, 3]}\n")
+    values = [tuple(point.values.values()) for point in found.points]
+    assert values == [(4.0, 1.0), (4.0, 3.0), (6.0, 1.0), (6.0, 3.0)]
+
+
 def test_random_points_lie_in_their_ranges_and_follow_their_seed(place: Path) -> None:
     text = (
         "sampling: random\nsamples: 60\nsweep:\n"
@@ -91,6 +101,7 @@ def test_random_points_lie_in_their_ranges_and_follow_their_seed(place: Path) ->
         ("sweep: {die.temperature: {low: 1 K, high: 2 C, points: 2}}", "low is in 'K' and high in 'C'"),
         ("sweep: {experiment.training.rate: {low: 2, high: 1, points: 2}}", "low < high is accepted"),
         ("sweep: {experiment.name.x: [1]}", "experiment.name is 'quick', which holds no key 'x'"),
+        ("sweep: {seed: {paths: [die.seed], values: [1]}}", "sweep.seed: a column of the results has this"),
     ],
 )  # fmt: skip
 def test_a_wrong_study_is_answered_with_key_and_value(place: Path, text: str, said: str) -> None:
@@ -115,17 +126,21 @@ def test_replicas_and_hashes(place: Path) -> None:
     }
 
 
+ABOUT: dict[str, Any] = {"name": "t", "parameters": ["x"], "points": [{"x": 1.0}], "tasks": {}}
+
+
 def test_parts_are_appended_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     for k in range(2):
-        results = StudyResults(tmp_path, {"name": "t"})
-        results.add({"hash": f"a{k}", "x": float(k), "error": None})
-        results.add({"hash": f"b{k}", "error": "no"})
-        results.flush()
-        results.flush()
+        with StudyResults(tmp_path, ABOUT, {"x": "number"}) as results:
+            results.add({"hash": f"a{k}", "x": float(k), "error": None})
+            results.add({"hash": f"b{k}", "error": "no"})
+            results.flush()
+            results.flush()
+            results.add({"hash": f"c{k}"})  # what waits is written on the way out
     rows = read_rows(tmp_path)
-    assert sorted(row["hash"] for row in rows) == ["a0", "a1", "b0", "b1"]
-    assert set(finished(rows)) == {"a0", "a1"}
-    (tmp_path / "part-9.parquet").write_bytes(b"PAR1")
+    assert sorted(row["hash"] for row in rows) == ["a0", "a1", "b0", "b1", "c0", "c1"]
+    assert set(finished(rows)) == {"a0", "a1", "c0", "c1"}
+    (tmp_path / "parts" / "part-9.parquet").write_bytes(b"PAR1")
     with pytest.raises(RecordError, match=r"part-9\.parquet: the part is damaged"):
         read_rows(tmp_path)
 
@@ -142,6 +157,11 @@ def test_a_study_goes_on_where_it_stopped_reports_what_failed_and_draws(place: P
         done = CliRunner().invoke(app, ["study", *command, "--workers", "1", "--json"])
         return done.exit_code, json.loads(done.stdout)
 
+    def report() -> str:
+        page = CliRunner().invoke(app, ["report", *command, "--json"])
+        assert page.exit_code == 0, page.output
+        return Path(json.loads(page.stdout)["report"]).read_text(encoding="utf-8")
+
     code, first = run()
     assert (code, first["tasks"], first["done"], first["failed"]) == (0, 8, 8, [])
     (place / "study.yaml").write_text(text.replace("[float]", "[float, in-situ]"), encoding="utf-8")
@@ -149,28 +169,69 @@ def test_a_study_goes_on_where_it_stopped_reports_what_failed_and_draws(place: P
     code, second = run()  # another die is another configuration, and no network fits it
     assert (code, second["finished_before"], second["done"]) == (1, 0, 8)
     assert len(second["failed"]) == 8
+    assert "8 of 16 tasks finished, 8 failed" in report()
     assert "layer" in second["failed"][0]["error"]
     assert "in-situ, die 0, seed 0; experiment.network.hidden = [2]" in second["failed"][0]["task"]
     (place / "die.yaml").write_text(DIE, encoding="utf-8")
     (place / "study.yaml").write_text(text, encoding="utf-8")
     code, third = run()
     assert (code, third["finished_before"], third["done"]) == (0, 8, 0)
-    page = CliRunner().invoke(app, ["report", *command, "--json"])
-    assert page.exit_code == 0, page.output
-    html = Path(json.loads(page.stdout)["report"]).read_text(encoding="utf-8")
+    kept = json.loads((Path(third["results"]) / "study.json").read_text(encoding="utf-8"))
+    assert "rows: 4" in kept["bench"]["text"] and kept["experiment"]["text"] == QUICK
+    whole = pq.read_table(Path(third["results"]) / "parts").to_pylist()  # text and numbers, failed and done
+    assert len(whole) == 24 and {row["experiment.network.hidden"] for row in whole} == {"[2]", "[4]"}
+    html = report()
     assert "Test accuracy against experiment.data.test_fraction" in html
-    assert "Failed tasks" in html
+    assert "8 of 8 tasks finished, 0 failed" in html
+    assert "Failed tasks" not in html  # they were those of another die
+
+
+def test_no_answer_is_lost_where_a_sweep_mixes_numbers_and_text_or_grows(tmp_path: Path) -> None:
+    """All parts keep one schema, so that the directory reads as one table."""
+    with StudyResults(tmp_path, ABOUT, {"x": "number"}) as results:
+        results.add({"hash": "a", "x": 3.0, "pulses": 2})
+    with StudyResults(tmp_path, ABOUT, {"x": "text", "y": "number"}) as results:
+        results.add({"hash": "b", "x": 4.5, "y": 1.0})
+        results.add({"hash": "c", "x": "auto", "y": 2.0})
+    with StudyResults(tmp_path, ABOUT, {"y": "number"}) as results:
+        results.add({"hash": "d", "y": 3.0})
+    rows = {row["hash"]: (row["x"], row["y"], row["pulses"]) for row in read_rows(tmp_path)}
+    assert rows == {
+        "a": ("3", None, 2), "b": ("4.5", 1.0, None), "c": ("auto", 2.0, None), "d": (None, 3.0, None),
+    }  # fmt: skip
+    table = pq.read_table(tmp_path / "parts")
+    assert sorted(table.column("hash").to_pylist()) == ["a", "b", "c", "d"]
+    assert {"x", "y", "test_accuracy", "error"} < set(table.column_names)
+
+
+def test_two_studies_never_share_a_directory_and_two_processes_no_study(tmp_path: Path) -> None:
+    names = ["a b", "a-b", "A-b", "..", ".", "a/b"]
+    directories = [results_directory(name, tmp_path) for name in names]
+    assert len(set(directories)) == len(names)
+    assert all(one.parent == tmp_path / "studies" for one in directories)
+    with StudyResults(tmp_path, ABOUT), pytest.raises(RecordError, match="another process writes"):
+        StudyResults(tmp_path, ABOUT)
+    with pytest.raises(RecordError, match="holds the results of the study 't', not of 'other'"):
+        StudyResults(tmp_path, {**ABOUT, "name": "other"})
+    with StudyResults(tmp_path, ABOUT):
+        pass
 
 
 def test_points_are_summed_up_over_their_replicas() -> None:
     cost = {"pulses": 1, "energy_J": 0.0, "bench_time_s": 0.0, "method": "in-situ"}
     rows: list[dict[str, Any]] = [
-        {"hash": f"{x}{k}", "x": x, "test_accuracy": 0.8 + 0.1 * k, "error": None, **cost}
+        {"hash": f"{x}{k}", "test_accuracy": 0.8 + 0.1 * k, "error": None, **cost}
         for x in (2.0, 1.0)
         for k in range(2)
     ]
-    rows.append({"hash": "z", "x": 1.0, "error": "no", "method": "in-situ"})
-    first, second = summaries(rows, ["x"])
+    rows.append({"hash": "z", "error": "no", "method": "in-situ"})
+    rows.append({"hash": "old", "test_accuracy": 0.1, "error": None, **cost})
+    about = {
+        "parameters": ["x"],
+        "points": [{"x": 2.0}, {"x": 1.0}],
+        "tasks": {"2.00": 0, "2.01": 0, "1.00": 1, "1.01": 1, "z": 1},
+    }
+    first, second = summaries(rows, about)  # of an old configuration nothing counts
     assert (first.values["x"], second.values["x"], first.replicas) == (1.0, 2.0, 2)
     assert first.mean == pytest.approx(0.85)
     assert first.low == pytest.approx(0.85 - 12.7062 * 0.05, abs=1e-4)
