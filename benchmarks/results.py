@@ -273,16 +273,17 @@ TABLES = (
     ),
     conditions(
         "Wine: read noise",
-        "0.5 uA on every line is 5 % of the rms difference between the two lines of a pair on an untrained die "
-        "(14 uA in the first layer). Goal: loses 0.5 point at most.",
+        "0.5 uA on every line is 5 % of the rms difference between the two lines of a pair on an untrained "
+        "die (14 uA in the first layer). Goal: loses 0.5 point at most.",
         {"bench.simulated.electronics.read_noise": Condition("read noise, A", "{:.3g}", 2e-8)},
         {"wine-noise": {}},
     ),
     conditions(
         "Digits: spread, wires, stuck cells, read noise, no digital biases",
         SHORT + "Stuck cells: half in P, half in AP. Read noise of 0.6 uA on every line is 5 % of the rms "
-        "difference between the two lines of a pair on an untrained die (16 uA in the first layer). Goals: each loses 0.5 point at most, without digital "
-        "biases 1 point against float. Spread 0 to 10 % and wires 0 to 5 ohm: compare the two rows.",
+        "difference between the two lines of a pair on an untrained die (16 uA in the first layer). Goals: "
+        "each loses 0.5 point at most, without digital biases 1 point against float. Spread 0 to 10 % and "
+        "wires 0 to 5 ohm: compare the two rows.",
         {
             "die.spread.critical_voltage": SPREAD,
             "segment": SEGMENT,
