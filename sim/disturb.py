@@ -78,11 +78,12 @@ def hazard_bounds(
 @kernel
 def sum_bounds(bounds: Floats, state: States, sums: Floats) -> None:
     """Running sums of the bounds of the present states, cell after cell."""
-    n = state.shape[1]
-    total = 0.0
-    for cell in range(sums.size):
-        total += bounds[state[cell // n, cell % n], cell]
-        sums[cell] = total
+    total, cell = 0.0, 0
+    for i in range(state.shape[0]):
+        for j in range(state.shape[1]):
+            total += bounds[state[i, j], cell]
+            sums[cell] = total
+            cell += 1
 
 
 @kernel
