@@ -240,7 +240,7 @@ def mean_of(rows: Iterable[Mapping[str, Any]], key: str) -> str:
 SPREAD = Condition("spread of V_c0", "{:.1%}", 0.044)
 SEGMENT = Condition("wires, ohm", "{:g}", 1.0)
 KIND = Condition("cells", "{}", "passive")
-SHORT = "Digits 64-256-10, passive tiles of 65 x 64 and 64 x 20 unless told otherwise, 40 epochs. "
+SHORT = "Digits 64-256-10, passive tiles of 65 x 64 and 64 x 20 unless told otherwise, 25 epochs. "
 TABLES = (
     comparison("wine", "Wine 13-6-3, passive, pairs, momentum", "at least float less 0.5 point"),
     comparison(
