@@ -24,6 +24,8 @@ from .loop import PULSE, READ, clouds
 SIZES = (16, 64, 256, 1024)
 SAMPLES = 80
 """Half of them are trained on."""
+RATE = 0.5
+"""Large, so that lines fire in all phases at every size: pulses that would select nothing are not sent."""
 RAW = Path(__file__).parent / "results" / "update_time.json"
 
 
@@ -79,7 +81,7 @@ limits: {{device_voltage: 0.8 V, read_voltage: 0.25 V, line_current: 1 A, pulse_
 """
     bench = BenchDescription(Path("update_time.yaml"), text, parse_yaml(text, "update_time.yaml", BenchFile))
     crossbars = [TimedCrossbar(one) for one in ideal_crossbars(bench, PULSE, 0)]
-    settings = TrainingSettings(hidden=(half,), epochs=1, pocket=False, audit_every=0)
+    settings = TrainingSettings(hidden=(half,), epochs=1, rate=RATE, pocket=False, audit_every=0)
     rules: list[CountingRule] = []
     before: list[tuple[int, float]] = []
 
