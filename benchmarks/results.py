@@ -295,8 +295,9 @@ def cost_by_purpose(raw: Sequence[Mapping[str, Any]]) -> str:
     reached = ", ".join(str(one["epoch"] + 1) for one in done)
     shares = percent(totals[2] / energy), percent(totals[4] / elapsed)
     return f"""Tiled passive, a fifth of the training data held back; costs up to the first epoch after which
-97 % of that part are right (epoch {reached} on {len(done)} of {len(raw)} dies), setting up included; means
-over dies. Pulses take {shares[0]} of the energy and {shares[1]} of the bench time, reads the rest.
+97 % of that part are right (epoch {reached} on {len(done)} of {len(raw)} dies), with setting up before and
+restoring and the test at the end; means over dies. "Monitor" reads training and validation parts after each
+epoch. Pulses take {shares[0]} of the energy and {shares[1]} of the bench time, reads the rest.
 
 {markdown(["for", "pulses", "reads", "energy, mJ", "of it", "bench time, s", "of it"], lines)}
 """
@@ -429,6 +430,7 @@ def page() -> str:
             parts.append(f"Not run: {', '.join(missing)}.\n")
         parts.extend("    " + " ".join(command) for command in table.commands)
         parts.append("")
+    parts.append((RAW / "missing.md").read_text(encoding="utf-8"))
     return "\n".join(parts)
 
 
