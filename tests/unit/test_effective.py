@@ -134,3 +134,17 @@ def test_disturb_flips_the_same_cells_whichever_way_reads_are_made() -> None:
             array.read(levels, True, 1e-4, 0.0)
         assert (one.state == other.state).all()
     assert (one.state != make(Die()).state).sum() >= 5
+
+
+def test_a_matrix_that_missed_is_tried_again() -> None:
+    array, other = make(Die()), make(Die())
+    never_use(other.compiled)
+    counts = matrix_counts(array.compiled, True)
+    counts[USELESS] = 10
+    levels = signals(True, ROWS + 20)
+    array.read(levels[:10], True, BRIEF, 0.0)
+    assert (counts[KNOWN], counts[USELESS]) == (0, 0)
+    found = array.read(levels, True, BRIEF, 0.0)
+    assert counts[KNOWN] == 1
+    solved = other.read(levels, True, BRIEF, 0.0)
+    assert np.abs(found.currents - solved.currents).max() < 5e-6 * to_volts(array, True)

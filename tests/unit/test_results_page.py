@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.results import compared, wine_networks
+from benchmarks.results import Condition, compared, under_conditions, wine_networks
 
 
 def test_a_comparison_tells_failed_dies_and_the_paired_difference() -> None:
@@ -38,3 +38,21 @@ def test_ideal_arithmetic_is_that_of_the_networks_on_the_dies() -> None:
     page = wine_networks(raw)
     assert "| ideal arithmetic | - | 95.0 % | 100.0 % | 100.0 % | 85.0 % | - |" in page
     assert "| 1 ohm a segment | nominal | 81.0 ± 0.0 % | 82.0 ± 0.0 % | 82.0 % | - | 0.5 |" in page
+
+
+def test_conditions_are_set_against_the_base_on_the_same_dies() -> None:
+    varied = {"wires": Condition("wires, ohm", "{:g}", 1.0), "biases": Condition("biases", "{}", "on")}
+    cost = {"pulses": 10, "energy_J": 1e-6, "bench_time_s": 2.0}
+
+    def row(die: int, accuracy: float | None, **swept: float) -> dict[str, Any]:
+        return {"method": "in-situ", "die": die, "test_accuracy": accuracy, **cost, **swept}
+
+    raw = {
+        "base": [row(die, 0.9 + 0.01 * die) for die in range(3)],
+        "wires": [row(0, 0.85, wires=5.0), row(1, 0.86, wires=5.0), row(2, None, wires=5.0)],
+        "unbiased": [row(1, 0.9), row(2, 0.91)],
+    }
+    page = under_conditions("A goal.", varied, {"base": {}, "wires": {}, "unbiased": {"biases": "off"}}, raw)
+    assert "| 1 | on | in-situ | 91.0 ± 2.5 % | - | 3 |" in page
+    assert "| 5 | on | in-situ | 85.5 ± 6.4 % | -5.0 (-5.0 to -5.0) | 2 (1 failed) |" in page
+    assert "| 1 | off | in-situ | 90.5 ± 6.4 % | -1.0 (-1.0 to -1.0) | 2 |" in page
