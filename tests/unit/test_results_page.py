@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.results import Condition, compared, under_conditions, wine_networks
+from benchmarks.result_sections import Condition, compared, under_conditions, wine_networks
 
 
 def test_a_comparison_tells_failed_dies_and_the_paired_difference() -> None:
