@@ -87,6 +87,29 @@ def sum_bounds(bounds: Floats, state: States, sums: Floats) -> None:
 
 
 @kernel
+def candidate_of(sums: Floats, seed: Word, tile: int, event: int, number: int) -> tuple[float, int, float]:
+    """A candidate of one read: hazard passed since the one before, its cell, and the bound of that cell.
+
+    Args:
+        sums: running sums of the bounds of the present states, (cells,).
+        seed: key of all draws.
+        tile: number of the array on its die.
+        event: number of the read.
+        number: of the candidate, from 0 on.
+    """
+    wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * number)
+    cell = np.searchsorted(sums, pick * sums[-1])
+    return -math.log(wait), cell, sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
+
+
+@kernel
+def accepted(bound: float, hazard: float, seed: Word, tile: int, event: int, number: int) -> bool:
+    """Whether a candidate of this bound, drawn as in `candidate_of`, is one of a cell of this hazard."""
+    accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * number + 1)
+    return accept * bound < hazard
+
+
+@kernel
 def disturb_possible(
     cells: Cells, state: States, dynamics: Dynamics, levels: Floats, forward: bool, pull: float, sums: Floats,
     duration: float, seed: Word, tile: int, event: int,
@@ -113,14 +136,13 @@ def disturb_possible(
     n = state.shape[1]
     spent, candidate, low, high = 0.0, 0, 0.0, 0.0
     while True:
-        wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate)
-        spent -= math.log(wait)
+        wait, cell, bound = candidate_of(sums, seed, tile, event, candidate)
+        spent += wait
         if spent > sums[-1]:
             return False
         if candidate == 0:
             for level in levels:
                 low, high = min(low, pull * level), max(high, pull * level)
-        cell = np.searchsorted(sums, pick * sums[-1])
         i, j = cell // n, cell % n
         level = levels[i] if forward else levels[j]
         # Driven minus sensed; a junction has row minus column.
@@ -128,10 +150,8 @@ def disturb_possible(
         if not forward:
             largest, least = -least, -largest
         volt = largest if state[i, j] == 0 else least
-        bound = sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
         hazard = cell_hazard(dynamics, cells, state[i, j], volt, i, j, duration, 0.0)
-        accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate + 1)
-        if accept * bound < hazard:
+        if accepted(bound, hazard, seed, tile, event, candidate):
             return True
         candidate += 1
 
@@ -153,18 +173,15 @@ def draw_disturb(
     start = state
     candidate = 0
     while True:
-        wait, pick = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate)
-        spent -= math.log(wait)
+        wait, cell, bound = candidate_of(sums, seed, tile, event, candidate)
+        spent += wait
         if spent > sums[-1]:
             return flips
         if candidate == 0:
             start = state.copy()
-        cell = np.searchsorted(sums, pick * sums[-1])
         i, j = cell // n, cell % n
-        bound = sums[cell] - (sums[cell - 1] if cell > 0 else 0.0)
         hazard = cell_hazard(dynamics, cells, start[i, j], volts[i, j], i, j, duration, 0.0)
-        accept, _ = uniform_pair(seed, DISTURB_STREAM + 4 * tile, event, 2 * candidate + 1)
-        if accept * bound < hazard and state[i, j] == start[i, j]:
+        if accepted(bound, hazard, seed, tile, event, candidate) and state[i, j] == start[i, j]:
             state[i, j] = 1 - start[i, j]
             flips += 1
         candidate += 1

@@ -239,7 +239,15 @@ def read_linear(effective: Effective, levels: Floats, sensed: int, all_lines: bo
 def add_odd_currents(
     net: Network, half_voltage: float, forward: bool, effective: Effective, levels: Floats
 ) -> None:
-    """Add to `effective.lines`, currents of all lines of the linear array, what TMR(V) changes."""
+    """Add to `effective.lines`, currents of all lines of the linear array, what TMR(V) changes, A.
+
+    Args:
+        net: factored lines.
+        half_voltage: V_h of TMR(V), V.
+        forward: whether rows are driven.
+        effective: with the currents of the linear array for these levels.
+        levels: (driven lines,), V.
+    """
     largest = 0.0
     for level in levels:
         largest = max(largest, abs(level))

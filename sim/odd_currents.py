@@ -191,11 +191,11 @@ def prepare_odd_parts(
     parts: OddParts, net: Network, cells: Cells, state: States, access: Access, half_voltage: float,
     forward: bool,
 ) -> None:  # fmt: skip
-    """Take up all cells and lines of a factored network."""
+    """Take up all cells, with states (rows, columns), and lines of a factored network; V_h is in V."""
     rows, columns = state.shape
+    wire = net.wire_col if forward else net.wire_row
     for i in range(rows):
         for j in range(columns):
-            wire = net.wire_col if forward else net.wire_row
             set_cell(parts, cells, state, access, half_voltage, wire, forward, i, j)
     for panel in range(parts.admittance.shape[0]):
         follow_driven(parts, net, forward, panel)
@@ -208,7 +208,7 @@ def change_odd_parts(
     parts: OddParts, net: Network, cells: Cells, state: States, access: Access, half_voltage: float,
     forward: bool, i: int, j: int,
 ) -> None:  # fmt: skip
-    """Take up another state of cell (i, j); its lines are factored already."""
+    """As `prepare_odd_parts` where only the state of cell (i, j) changed; its lines are factored already."""
     wire = net.wire_col if forward else net.wire_row
     set_cell(parts, cells, state, access, half_voltage, wire, forward, i, j)
     follow_driven(parts, net, forward, (i if forward else j) // LANES)
@@ -256,9 +256,8 @@ def inject_odd_currents(
             square = times(volt, volt)
             bent = times(load(parts.bend, base + k), square)
             # b/a sets the terms beyond V^5 as well: for R = 0 they are those of a geometric series.
-            odd = times(
-                times(load(parts.third, base + k), times(volt, square)), fma(bent, plus(one, bent), one)
-            )
+            cube = times(load(parts.third, base + k), times(volt, square))
+            odd = times(cube, fma(bent, plus(one, bent), one))
             taken = fma(load(parts.share, base + k), odd, taken)
             store(parts.sums, k, fma(load(parts.drop, base + k), odd, load(parts.sums, k)))
         store_wide(sensed, panel, 0, taken)
@@ -267,10 +266,8 @@ def inject_odd_currents(
         drawn = plus(lower[0], upper[0])
         for k in range(1, TURNED):
             drawn = plus(drawn, plus(lower[k], upper[k]))
-        drawn = times(
-            times(drawn, splat(np.float32(along / across))), reciprocal(load(parts.weight, first // LANES))
-        )
-        store(parts.emf, first // LANES, drawn)
+        scale = times(splat(np.float32(along / across)), reciprocal(load(parts.weight, first // LANES)))
+        store(parts.emf, first // LANES, times(drawn, scale))
     emf = parts.emf.reshape(-1)
     for panel in range(panels):
         taken = load_wide(sensed, panel, 0)
