@@ -21,7 +21,7 @@ from ..protocols.journal import Monitor
 from ..protocols.recorded import RecordedCrossbar, Totals
 from ..protocols.training.baseline import float_baseline
 from ..protocols.training.loop import Trainer
-from ..protocols.training.manhattan import manhattan_trainer, tune_manhattan
+from ..protocols.training.manhattan import sign_rules, tune_manhattan, with_strong_pulses
 from ..protocols.training.offline import train_offline, transfer_offline
 from ..protocols.training.scores import evaluate
 from ..protocols.training.settings import TrainingSettings
@@ -336,7 +336,10 @@ def _manhattan(trial: Trial, split: Split, settings: TrainingSettings, monitor: 
     read, pulse = operation_settings(trial.bench.content)
     crossbars = simulated_crossbars(trial.bench, trial.die)
     tuned = tune_manhattan(crossbars, split, read, pulse, settings, trial.seed, monitor)
-    trainer = manhattan_trainer(crossbars, split, read, pulse, settings, trial.seed, None, monitor, tuned)
+    trainer = Trainer(
+        crossbars, split, read, pulse, with_strong_pulses(settings), trial.seed, None, monitor,
+        rule_of=sign_rules(tuned),
+    )  # fmt: skip
     return _trained(trainer, f"every {tuned.every}, threshold {tuned.threshold:g}")
 
 

@@ -18,7 +18,7 @@ from .mapping import (
 )
 from .selection import TO_AP, TO_P
 from .settings import PulseSettings, ReadSettings
-from .switching_curve import SwitchingCurve, WidthCurve, fit_curve, log_hazard
+from .switching_curve import SwitchingCurve, WidthCurve, counted_log_hazard, fit_curve, log_hazard
 
 __all__ = [
     "DEFAULT_PROBABILITY",
@@ -254,11 +254,12 @@ def _refined(
     for number in range(_MOST_ROUNDS):
         amplitude = min(max(curve.amplitude(p), pulse.search_from), strong)
         switched, cells = few.measure(polarity, amplitude, pulse.width, _cells_for(p))
-        points.append((log_hazard((switched + 0.5) / (cells + 1.0)), amplitude))
+        measured = counted_log_hazard(switched, cells)
+        points.append((measured, amplitude))
         points.sort(key=lambda point: abs(point[0] - wanted))
         slope = _secant(points, rough)
         curve = replace(curve, slope=slope).shifted(amplitude, switched, cells)
-        if number > 0 and abs(log_hazard((switched + 0.5) / (cells + 1.0)) - wanted) < _CLOSE:
+        if number > 0 and abs(measured - wanted) < _CLOSE:
             break
     return curve
 
@@ -270,7 +271,11 @@ def _secant(points: list[tuple[float, float]], rough: float) -> float:
     (eta, volts), (other_eta, other_volts) = points[:2]
     if volts == other_volts:
         return rough
-    slope = (eta - other_eta) / (volts - other_volts)
+    return _near((eta - other_eta) / (volts - other_volts), rough)
+
+
+def _near(slope: float, rough: float) -> float:
+    """A measured slope, 1/V, kept within a factor of the rough one."""
     return min(max(slope, rough / _MOST_CHANGE), rough * _MOST_CHANGE)
 
 
@@ -288,8 +293,7 @@ def _sloped(
     upper, below = curve.amplitude(high), lower.amplitude(low)
     if not upper > below:
         return curve
-    slope = (log_hazard(high) - log_hazard(low)) / (upper - below)
-    slope = min(max(slope, curve.slope / _MOST_CHANGE), curve.slope * _MOST_CHANGE)
+    slope = _near((log_hazard(high) - log_hazard(low)) / (upper - below), curve.slope)
     return SwitchingCurve(log_hazard(high) - slope * upper, slope, curve.trials + lower.trials)
 
 
@@ -311,7 +315,7 @@ def _against_width(
         switched, cells = few.measure(
             polarity, amplitude, width, _cells_for(max(p * width / pulse.width, 0.01))
         )
-        hazards.append(log_hazard((switched + 0.5) / (cells + 1.0)))
+        hazards.append(counted_log_hazard(switched, cells))
     return WidthCurve.of(np.array(widths), np.array(hazards))
 
 

@@ -36,9 +36,8 @@ class SwitchingCurve:
 
     def shifted(self, amplitude: float, switched: int, cells: int) -> "SwitchingCurve":
         """The same slope through a new measurement of `switched` of `cells` at `amplitude`."""
-        p = (switched + 0.5) / (cells + 1.0)
-        measured = np.log(-np.log1p(-p))
-        return SwitchingCurve(float(measured - self.slope * amplitude), self.slope, self.trials + cells)
+        intercept = counted_log_hazard(switched, cells) - self.slope * amplitude
+        return SwitchingCurve(intercept, self.slope, self.trials + cells)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,11 @@ class WidthCurve:
 def log_hazard(probability: float) -> float:
     """ln(-ln(1 - P)) of a switching probability in (0, 1)."""
     return math.log(-math.log1p(-probability))
+
+
+def counted_log_hazard(switched: int, cells: int) -> float:
+    """`log_hazard` of a share that was counted; half a count more of both kinds keeps it finite."""
+    return log_hazard((switched + 0.5) / (cells + 1.0))
 
 
 def fit_curve(amplitudes: Floats, switched: Floats, cells: Floats) -> SwitchingCurve:

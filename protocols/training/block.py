@@ -11,7 +11,7 @@ from ...errors import ConfigurationError, ProtocolError
 from ..bit_serial import sense
 from ..calibration import Calibration
 from ..journal import States
-from ..mapping import CellLevels, ResistanceMap, map_crossbar
+from ..mapping import ResistanceMap, map_crossbar
 from ..recorded import RecordedCrossbar
 from ..selection import Flags, Scheme, select_pulse
 from ..settings import ReadSettings
@@ -218,11 +218,6 @@ class Block:
             # NaN would float a line; a numeric failure must not pass for that.
             raise ProtocolError("a signal to be read is not finite; lower the rates of the training section")
         return levels, sizes
-
-
-def without_stuck(target: States, levels: CellLevels) -> States:
-    """A pattern to program, (rows, columns), that asks nothing of stuck cells: no pulse moves them."""
-    return np.where(levels.stuck >= 0, -1, target).astype(np.int8)
 
 
 @kernel

@@ -105,7 +105,7 @@ class EncodedPulse:
 
     Attributes:
         phase: cells of the block that it is meant for.
-        pulse: see there.
+        pulse: levels and widths of the lines of the tile.
         capped: whether the wanted probability would take more than the highest amplitude allowed.
     """
 

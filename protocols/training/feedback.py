@@ -4,8 +4,6 @@ At first the cells are measured at the calibrated voltage. Whatever their log ha
 by since then, beyond what the present correction explains, is taken for a drift of the whole tile.
 """
 
-import math
-
 import numpy as np
 
 from ..journal import States
@@ -14,6 +12,7 @@ from ..settings import PulseSettings, ReadSettings
 from ..switching.settings import LineResistances
 from ..switching.shots import Integers, Shot
 from ..switching.trial import STAYED, SWITCHED, TrialTile
+from ..switching_curve import counted_log_hazard
 from .block import Block
 from .settings import FeedbackSettings
 
@@ -92,7 +91,7 @@ class Feedback:
                     total[0] += int((outcomes == SWITCHED).sum())
                     total[1] += int((outcomes <= STAYED).sum())
             self._put_back(row, columns, before)
-        return {polarity: _log_hazard(k, n) for polarity, (k, n) in counts.items()}
+        return {polarity: counted_log_hazard(k, n) for polarity, (k, n) in counts.items()}
 
     def _put_back(self, row: int, columns: Integers, states: States) -> None:
         """Bring cells of a row back to the states they had."""
@@ -107,11 +106,6 @@ class Feedback:
                         self._pulse.program_unselected, rows, self._block.gated,
                     )
                 )  # fmt: skip
-
-
-def _log_hazard(switched: int, trials: int) -> float:
-    share = (switched + 0.5) / (trials + 1.0)
-    return math.log(-math.log1p(-share))
 
 
 def _reference_cells(block: Block, count: int, rng: np.random.Generator) -> dict[int, Integers]:

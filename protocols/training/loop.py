@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from ...drivers.contract import Crossbar, Floats
 from ..data import Split, split_validation
 from ..journal import Journal, Monitor
 from ..mapping import ResistanceMap
+from ..recorded import during
 from ..settings import PulseSettings, ReadSettings
 from .controller_draws import layer_draws
 from .digital import fresh_digital
@@ -387,9 +388,5 @@ class Trainer:
                     self._journal.record_map(block.crossbar.tile, label, epoch, one.resistance, one.state)
         return maps
 
-    @contextmanager
-    def _during(self, purpose: str, epoch: int | None) -> Iterator[None]:
-        with ExitStack() as stack:
-            for crossbar in self.crossbars:
-                stack.enter_context(crossbar.during(purpose, epoch))
-            yield
+    def _during(self, purpose: str, epoch: int | None) -> AbstractContextManager[None]:
+        return during(self.crossbars, purpose, epoch)

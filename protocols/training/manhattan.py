@@ -13,10 +13,10 @@ import numpy as np
 
 from ...drivers.contract import Crossbar, Floats
 from ..data import Split, within_training
-from ..journal import Journal, Monitor
+from ..journal import Monitor
 from ..settings import PulseSettings, ReadSettings
 from .loop import Trainer
-from .rule import Factor, drop
+from .rule import Factor, RuleMaker, drop
 from .settings import EncodingSettings, TrainingSettings
 
 STRONG = 0.95
@@ -69,22 +69,9 @@ class SignRule:
         """Its period is tuned beforehand."""
 
 
-def manhattan_trainer(
-    crossbars: Sequence[Crossbar],
-    split: Split,
-    read: ReadSettings,
-    pulse: PulseSettings,
-    settings: TrainingSettings,
-    seed: int,
-    journal: Journal | None,
-    monitor: Monitor,
-    manhattan: ManhattanSettings,
-) -> Trainer:
-    """A trainer whose rule is the Manhattan rule; all else, and the arguments, are as in training in situ."""
-    return Trainer(
-        crossbars, split, read, pulse, with_strong_pulses(settings), seed, journal, monitor,
-        rule_of=lambda *_: SignRule(manhattan),
-    )  # fmt: skip
+def sign_rules(settings: ManhattanSettings) -> RuleMaker:
+    """Makes the Manhattan rule of every layer, for a `Trainer`; pulses as of `with_strong_pulses`."""
+    return lambda *_: SignRule(settings)
 
 
 def with_strong_pulses(settings: TrainingSettings) -> TrainingSettings:
@@ -116,7 +103,7 @@ def tune_manhattan(
     """
     validation = within_training(split, _VALIDATION, seed)
     shorter = replace(
-        settings,
+        with_strong_pulses(settings),
         epochs=max(1, settings.epochs // _SHORTER),
         audit_every=0,
         balance=False,
@@ -125,8 +112,8 @@ def tune_manhattan(
     best, best_score = CANDIDATES[0], -1.0
     for number, candidate in enumerate(CANDIDATES):
         monitor.progress("tune Manhattan", number, len(CANDIDATES))
-        trainer = manhattan_trainer(
-            crossbars, validation, read, pulse, shorter, seed, None, monitor, candidate
+        trainer = Trainer(
+            crossbars, validation, read, pulse, shorter, seed, None, monitor, rule_of=sign_rules(candidate)
         )
         score = trainer.run().test.accuracy
         if monitor.should_stop():

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from ..calibration import Calibration
-from ..journal import FinishingMonitor, Monitor, States
-from ..programming import program
-from ..settings import PulseSettings, ReadSettings
-from .block import Block, without_stuck
+from ..journal import States
 
 _FEW = 3
 """Classes up to which one class is set against the rest, and its complement, by turns."""
@@ -32,24 +28,3 @@ def output_code(units: int, classes: int, rng: np.random.Generator) -> States:
             half = (classes + unit % 2) // 2
             code[unit] = rng.permutation(np.where(np.arange(classes) < half, 1, -1))
     return code
-
-
-def write_cells(
-    block: Block, cells: States, found: Calibration, read: ReadSettings, pulse: PulseSettings,
-    monitor: Monitor,
-) -> int:  # fmt: skip
-    """Program a block with its part of a layer's cells; returns how many failed, stuck cells not counted.
-
-    Args:
-        block: to be programmed.
-        cells: states of the whole layer, (inputs, cell columns).
-        found: calibration of its tile.
-        read: how to verify.
-        pulse: how to program.
-        monitor: shows progress.
-    """
-    report = program(
-        block.crossbar, without_stuck(block.target(cells), found.levels), found, read, pulse,
-        FinishingMonitor(monitor), f"code on tile {block.crossbar.tile}",
-    )  # fmt: skip
-    return len(report.failed)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..journal import FinishingMonitor, Journal, Monitor, States
-from ..programming import program
+from ..block_writing import program_working_cells
+from ..journal import Journal, Monitor, States
 from ..settings import PulseSettings, ReadSettings
-from .block import without_stuck
 from .digital import Digital
 from .network import CrossbarNetwork
 from .weights import WeightKind, WeightLayout
@@ -84,13 +83,11 @@ def restore(
     network.digital = pocketed.network.digital
     for layer, states in zip(network.layers, pocketed.network.states, strict=True):
         for block in layer.blocks:
-            target = without_stuck(block.target(states), block.calibration.levels)
             with block.crossbar.during("restore"):
-                report = program(
-                    block.crossbar, target, block.calibration, read, pulse, FinishingMonitor(monitor),
+                failed += program_working_cells(
+                    block, states, block.calibration, read, pulse, monitor,
                     f"restore tile {block.crossbar.tile}",
                 )  # fmt: skip
-            failed += len(report.failed)
     if journal is not None:
         journal.message(
             "warning" if failed else "info",

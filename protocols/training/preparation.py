@@ -3,15 +3,15 @@
 import numpy as np
 
 from ...errors import StoppedError
+from ..block_writing import program_working_cells
 from ..calibration import Calibration, calibrate
-from ..journal import FinishingMonitor, Journal, Monitor, States
-from ..programming import program
+from ..journal import Journal, Monitor, States
 from ..selection import row_pulse
 from ..settings import PulseSettings, ReadSettings
-from .block import Block, without_stuck
+from .block import Block
 from .encoding import needs_of
 from .network import CrossbarNetwork
-from .output_code import output_code, write_cells
+from .output_code import output_code
 from .settings import TrainingSettings
 
 _LOSSY = 0.7
@@ -55,7 +55,11 @@ def prepare(
                 )
                 write_random(block, found, pulse, rng, monitor)
                 unset = write_references(block, found, read, pulse, monitor)
-                failed = 0 if code is None else write_cells(block, code, found, read, pulse, monitor)
+                failed = 0
+                if code is not None:
+                    failed = program_working_cells(
+                        block, code, found, read, pulse, monitor, f"code on tile {tile}"
+                    )
                 block.calibrate(found, rng)
             if journal is not None:
                 _tell(journal, block, found, probability)
@@ -112,13 +116,11 @@ def write_references(
     """
     if not block.layout.references:
         return 0
-    wanted = block.target(None)
-    report = program(
-        block.crossbar, without_stuck(wanted, found.levels), found, read, pulse, FinishingMonitor(monitor),
-        f"references of tile {block.crossbar.tile}",
-    )  # fmt: skip
-    stuck = found.levels.stuck
-    return len(report.failed) + int(((wanted >= 0) & (stuck >= 0) & (stuck != wanted)).sum())
+    failed = program_working_cells(
+        block, None, found, read, pulse, monitor, f"references of tile {block.crossbar.tile}"
+    )
+    wanted, stuck = block.target(None), found.levels.stuck
+    return failed + int(((wanted >= 0) & (stuck >= 0) & (stuck != wanted)).sum())
 
 
 def _tell(journal: Journal, block: Block, found: Calibration, probability: float) -> None:

@@ -87,10 +87,9 @@ class TrainingSettings:
         margin: a sample whose score leads by more leaves the chip alone.
         memory: lambda, what momentum keeps from one update to the next.
         period: T, violators between two updates of momentum; "auto" starts from 1 and takes, after each of
-        the
-            first epochs, the one that brings the peak probability of a pulse near p0, with memory and rate
-            changed so that window and mean update stay. The longest is a quarter of the window, so "auto"
-            takes a memory of 0.875 or more.
+            the first epochs, the one that brings the peak probability of a pulse near p0, with memory and
+            rate changed so that window and mean update stay. The longest is a quarter of the window, so
+            "auto" takes a memory of 0.875 or more.
         rank: r, leading directions followed by momentum.
         threshold: entries of row and column signals below this share of the largest are dropped.
         hidden_gain: g1, slope of the hidden activation.

@@ -24,10 +24,11 @@ from mtjloop.protocols.journal import Monitor, SilentMonitor
 from mtjloop.protocols.recorded import RecordedCrossbar
 from mtjloop.protocols.settings import PulseSettings, ReadSettings
 from mtjloop.protocols.training.coincidence import firing
+from mtjloop.protocols.training.loop import Trainer
 from mtjloop.protocols.training.manhattan import (
     ManhattanSettings,
     SignRule,
-    manhattan_trainer,
+    sign_rules,
     tune_manhattan,
     with_strong_pulses,
 )
@@ -133,10 +134,11 @@ def test_the_sign_rule_drives_strong_lines_alone_and_not_every_time() -> None:
 def test_training_by_the_manhattan_rule_learns() -> None:
     split = split_data(load_data("iris"), 0.3, "per-feature", 0)
     crossbars = [PlainCrossbar(5, 8), PlainCrossbar(4, 6)]
-    settings = TrainingSettings(hidden=(4,), epochs=8, audit_every=0)
-    trainer = manhattan_trainer(
-        crossbars, split, READ, PULSE, settings, 0, None, SilentMonitor(), ManhattanSettings(4, 0.5)
-    )
+    settings = with_strong_pulses(TrainingSettings(hidden=(4,), epochs=8, audit_every=0))
+    trainer = Trainer(
+        crossbars, split, READ, PULSE, settings, 0, None, SilentMonitor(),
+        rule_of=sign_rules(ManhattanSettings(4, 0.5)),
+    )  # fmt: skip
     result = trainer.run()
     assert result.train.accuracy > 0.6
 
@@ -209,9 +211,9 @@ def test_nothing_of_the_test_part_reaches_a_transfer_or_the_manhattan_rule() -> 
         weights = [weights_of(layer).tolist() for layer in network.layers]
         left.append((weights, network.digital.output_bias.tolist()))
     for one in (split, other):  # trainers read the test part through the chip at the very end
-        trainer = manhattan_trainer(
-            [PlainCrossbar(5, 6), PlainCrossbar(4, 6)], one, READ, PULSE, settings, 1, None, SilentMonitor(),
-            chosen[0],
+        trainer = Trainer(
+            [PlainCrossbar(5, 6), PlainCrossbar(4, 6)], one, READ, PULSE, with_strong_pulses(settings), 1,
+            None, SilentMonitor(), rule_of=sign_rules(chosen[0]),
         )  # fmt: skip
         result = trainer.run().network
         trained.append(([state.tolist() for state in result.states], result.digital.output_bias.tolist()))
