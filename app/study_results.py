@@ -64,7 +64,7 @@ class StudyResults:
                 )
             stack.callback(release)
             self._refuse_another(description["name"])
-            self._schema = self._one_schema(swept or {})
+            self._take_schema(swept or {})
             try:
                 write_whole(directory / DESCRIPTION, json.dumps(description, indent=1) + "\n")
             except OSError as error:
@@ -111,8 +111,8 @@ class StudyResults:
                 "--results"
             )
 
-    def _one_schema(self, swept: Mapping[str, Kind]) -> "pa.Schema":
-        """The schema of all parts; those of an earlier sweep with other columns are written anew."""
+    def _take_schema(self, swept: Mapping[str, Kind]) -> None:
+        """Settle the schema of all parts; those of an earlier sweep with other columns are written anew."""
         import pyarrow as pa
 
         kinds = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
@@ -124,12 +124,10 @@ class StudyResults:
                 if field.name not in columns or field.type == pa.string():
                     columns[field.name] = "text" if field.type == pa.string() else "number"
         self._columns = columns
-        schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-        self._schema = schema
+        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
         for path, table in parts.items():
-            if table.schema != schema:
+            if table.schema != self._schema:
                 self._write(path, table.to_pylist())
-        return schema
 
     def _write(self, path: Path, rows: Sequence[Row]) -> None:
         import pyarrow as pa

@@ -6,10 +6,20 @@ from pathlib import Path
 def write_whole(path: Path, text: str) -> None:
     """Write a file in UTF-8: whoever reads it meanwhile finds what was there before, or all of the new text.
 
+    Where it cannot be written, what was there stays and nothing else is left behind. A link is followed; a
+    pipe or a device is written to as it is. What UTF-8 cannot hold becomes a `?`.
+
     Raises:
         OSError: the directory cannot be made, or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8", errors="replace")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -38,16 +38,20 @@ def compare(
         if plot is not None:
             check_plot(plot)
         result = work(bench, experiment, dies, method or (), seed, workers)
-        kept = keep_comparison(runs, result)
-        figure = plot or kept.with_suffix(".svg")
-        draw_compare(figure, result)
-        result = {**result, "result": str(kept), "plot": str(figure)}
-        if as_json:
-            print_json(result)
-        else:
-            print_compare(result)
-            print(f"result: {kept}")
-            print(f"figure: {figure}")
+        try:
+            kept = keep_comparison(runs, result)
+            result["result"] = str(kept)
+            figure = plot or kept.with_suffix(".svg")
+            draw_compare(figure, result)
+            result["plot"] = str(figure)
+        finally:  # what could not be kept or drawn is shown at least
+            if as_json:
+                print_json(result)
+            else:
+                print_compare(result)
+                for name, key in (("result", "result"), ("figure", "plot")):
+                    if key in result:
+                        print(f"{name}: {result[key]}")
         if result["interrupted"]:
             raise typer.Exit(INTERRUPTED)
         if result["failed"] or result["error"]:

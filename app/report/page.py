@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import RecordError
+from ..whole_file import write_whole
 from . import markup, sections, trial_sections
 from .evidence import gather
 
@@ -41,12 +42,8 @@ def write_report(run: Path, output: Path | None = None) -> Path:
     manifest = evidence.manifest
     text = markup.page(f"{manifest.name} - {manifest.run_id}", "\n".join(part for part in parts if part))
     path = run / REPORT_FILE if output is None else output
-    draft = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A page is replaced whole, so that a browser never shows half of one.
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        draft.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise RecordError(
             f"cannot write the report {path}: {error}. Give another file to write to that has room."

@@ -232,6 +232,18 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(place: Path
     assert not (place / "runs").exists()
 
 
+def test_a_comparison_that_cannot_be_kept_is_shown_all_the_same(place: Path) -> None:
+    (place / "file").write_text("")
+    words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--runs", str(place / "file")]
+    few = ["--dies", "2", "--workers", "1", "--method", "float"]
+    done = CliRunner().invoke(app, [*words, *few])
+    assert done.exit_code == 1
+    assert "float" in done.stdout and "result:" not in done.stdout
+    assert "the comparison cannot be written" in done.stderr
+    rows = json.loads(CliRunner().invoke(app, [*words, *few, "--json"]).stdout)["rows"]
+    assert [row["method"] for row in rows] == ["float"]
+
+
 def test_the_interval_is_that_of_student() -> None:
     mean, low, high = mean_interval([0.90, 0.92, 0.94])
     half = 4.302653 * 0.02 / np.sqrt(3)
