@@ -26,6 +26,7 @@ from .fit_result import Found, fit_result
 from .fitted_die import die_section, write_die_file, zero_bias_resistances
 from .plan_file import PlanFile
 from .session import BENCH
+from .whole_file import write_whole
 
 _JOINS = ("separate", "shared", "field", "auto")
 _ALONE = "fitted alone although --join was asked: its cell has no fit of the other polarity"
@@ -103,7 +104,7 @@ def fit(run: str, runs: Path, request: FitRequest) -> dict[str, object]:
     write_die_file(path, section)
     result = fit_result(directory, path, found)
     try:
-        (directory / FIT_FILE).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+        write_whole(directory / FIT_FILE, json.dumps(result, indent=1, allow_nan=False))
     except OSError as error:
         raise RecordError(f"{directory / FIT_FILE} cannot be written ({error})") from error
     return result

@@ -16,6 +16,7 @@ from ..drivers.yaml_file import parse_yaml
 from ..errors import RecordError
 from ..protocols.switching.settings import LineResistances
 from ..protocols.switching.summary import FittedCell, Summary
+from .whole_file import write_whole
 
 _STUCK = {1: DEFECTS.index("stuck_p"), 0: DEFECTS.index("stuck_ap")}
 _LARGEST_SPREAD = 0.5
@@ -140,8 +141,7 @@ def write_die_file(path: Path, content: Mapping[str, Any]) -> None:
     ) + yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     parse_yaml(text, str(path), DieSection)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise RecordError(
             f"{path}: the die file cannot be written ({error}); give another --output"

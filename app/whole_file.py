@@ -9,7 +9,14 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: the directory cannot be made, or the file cannot be written.
     """
+    path = path.resolve()  # what a link points to is replaced, not the link
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # such as /dev/null, which must stay what it is
+        path.write_text(text, encoding="utf-8")
+        return
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)  # there only if it could not be written or put in place
