@@ -13,13 +13,13 @@ def write_whole(path: Path, text: str) -> None:
         OSError: the directory cannot be made, or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # a pipe or device must stay what it is
         path.write_text(text, encoding="utf-8", errors="replace")
         return
-    path = path.resolve()
+    path = path.resolve()  # what a link points to is replaced, not the link
     draft = path.with_name(f".{path.name}.draft")
     try:
         draft.write_text(text, encoding="utf-8", errors="replace")
         draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)  # there only if it could not be written or put in place

@@ -98,10 +98,14 @@ class ChipMemory:
             content[f"damage{number}"], content[f"drift{number}"] = wear.damage, wear.log_rate
             content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
         try:
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
-            with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, **content)  # type: ignore[arg-type]  # numpy types no array keywords
-            Path(temporary).replace(self._path)
+            descriptor, name = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
+            temporary = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    np.savez(file, **content)  # type: ignore[arg-type]  # numpy types no array keywords
+                temporary.replace(self._path)
+            finally:
+                temporary.unlink(missing_ok=True)  # there only if it could not be written or put in place
         except OSError as error:
             raise RecordError(
                 f"{self._path}: the states of the simulated chip cannot be stored ({error}); free space, or "

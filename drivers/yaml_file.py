@@ -1,12 +1,17 @@
 """Reading a YAML file into a model, with errors that name the file, the key, the found and the accepted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ..errors import ConfigurationError
+
+Location = tuple[int | str, ...]
+"""Keys and places of lists on the way to a value."""
 
 
 class Section(BaseModel):
@@ -47,7 +52,8 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path}: no such file; `mtjloop init` writes a bench file and an experiment file"
+            f"{path}: no such file; `mtjloop init` writes a bench file and an experiment file, with --plan "
+            "a plan file too"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as UTF-8 text ({error})") from error
@@ -71,7 +77,7 @@ def parse_content(content: dict[str, Any], name: str, model: type[Model]) -> Mod
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(describe(error, name, model)) from None
+        raise ConfigurationError(describe(error, content, name, model)) from None
 
 
 def parse_mapping(text: str, name: str, model: type[BaseModel]) -> dict[str, Any]:
@@ -92,25 +98,72 @@ def parse_mapping(text: str, name: str, model: type[BaseModel]) -> dict[str, Any
     return content
 
 
-def describe(error: ValidationError, name: str, model: type[BaseModel]) -> str:
-    """One line a problem: file, key, what was found, what is accepted."""
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "(top)"
-        kind = problem["type"]
-        if kind == "extra_forbidden":
+def describe(error: ValidationError, content: dict[str, Any], name: str, model: type[BaseModel]) -> str:
+    """One line a problem: file, key, what was found in the content, what is accepted."""
+    found = [(_place(problem["loc"], content), problem) for problem in error.errors()]
+    lines: dict[str, str] = {}
+    for place, problem in found:
+        if _other_shape(place, problem, found):
+            continue
+        said = _said(problem, model)
+        key = f"{name}: {'.'.join(str(part) for part in place) or '(top)'}: "
+        if key in lines:  # the shapes of a value that may have several
+            said = f"{lines[key]}, or {said.partition('; ')[2] or said}"
+        lines[key] = said
+    return "\n".join(f"{key}{said}" for key, said in lines.items())
+
+
+def _said(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    """What was found at a key, and what is accepted."""
+    match problem["type"]:
+        case "extra_forbidden":
             known = _keys_beside(problem["loc"], model)
-            lines.append(f"{name}: {key}: unknown key; accepted here: {', '.join(known)}")
-        elif kind == "missing":
-            lines.append(f"{name}: {key}: this key is missing")
-        elif kind == "value_error":
-            lines.append(f"{name}: {key}: {problem['ctx']['error']}")
-        else:
-            lines.append(f"{name}: {key}: found {problem['input']!r}; {problem['msg'].lower()}")
-    return "\n".join(lines)
+            return f"unknown key; accepted here: {', '.join(known)}"
+        case "missing":
+            return "this key is missing"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case "model_type":  # pydantic names the class
+            return f"found {problem['input']!r}; input should be a mapping"
+        case _:
+            return f"found {problem['input']!r}; {problem['msg'].lower()}"
 
 
-def _keys_beside(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+_SHAPES = ("model_type", "list_type", "literal_error")
+"""Problems of a value that is none of what a key takes, such as a list, a mapping or a word."""
+
+
+def _place(location: Location, content: Any) -> Location:
+    """Keys as the file has them: pydantic also names which of several shapes of a value it tried."""
+    place: list[int | str] = []
+    for part in location:
+        within = content[part] if _holds(content, part) else None
+        if within is None and isinstance(part, str) and ("[" in part or part[:1].isupper()):
+            continue
+        content = within
+        place.append(part)
+    return tuple(place)
+
+
+def _holds(content: Any, part: int | str) -> bool:
+    if isinstance(part, int):
+        return isinstance(content, list) and part < len(content)
+    return isinstance(content, dict) and part in content
+
+
+def _other_shape(
+    place: Location, problem: ErrorDetails, found: Sequence[tuple[Location, ErrorDetails]]
+) -> bool:
+    """Whether the value has another of the shapes that its key takes, and the real problem lies there."""
+    if place == problem["loc"] or problem["type"] not in _SHAPES:
+        return False
+    return any(
+        other[: len(place)] == place and (len(other) > len(place) or one["type"] not in _SHAPES)
+        for other, one in found
+    )
+
+
+def _keys_beside(location: Location, model: type[BaseModel]) -> list[str]:
     """The keys that the section of an unknown key accepts."""
     section: type[BaseModel] = model
     for part in location[:-1]:

@@ -203,9 +203,8 @@ class RunReader:
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         with self._told():
-            # Not `yield from`: an abandoned iterator would close its cursor after the connection.
-            for row in self._database.execute(query, values):  # noqa: UP028 - as said above
-                yield row
+            # Not from the cursor itself: an abandoned iterator would close it after the connection.
+            yield from iter(self._database.execute(query, values).fetchone, None)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -74,6 +74,8 @@ def check(
         from ..check_command import check_bench, print_check
 
         bounds = Bounds(quantity("--short", short, "resistance"), quantity("--open", open_, "resistance"))
+        if bounds.short is not None and bounds.open is not None and not bounds.short < bounds.open:
+            raise ConfigurationError(f"--short {short}: this is not below --open {open_}")
         if not arm and (switch or plot is not None):
             raise ConfigurationError("--switch and --plot need the electrical check: give --arm too")
         if plot is not None:

@@ -51,19 +51,22 @@ def errors() -> Iterator[None]:
 
 
 def quantity(option: str, text: str | None, kind: str) -> float | None:
-    """The value of an option with a unit, in SI; None if the option was not given.
+    """The value of an option with a unit, in SI, above 0; None if the option was not given.
 
     Raises:
-        ConfigurationError: it is no quantity of that kind.
+        ConfigurationError: it is no quantity of that kind, or not above 0.
     """
     from ...drivers.quantities import parse_quantity
 
     if text is None:
         return None
     try:
-        return parse_quantity(text, kind)
+        value = parse_quantity(text, kind)
     except ValueError as error:
         raise ConfigurationError(f"{option}: {error}") from None
+    if not value > 0.0:
+        raise ConfigurationError(f"{option}: found {text!r}; a {kind} above 0 is accepted")
+    return value
 
 
 def print_json(result: object) -> None:

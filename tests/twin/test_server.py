@@ -54,7 +54,7 @@ def test_serving_ends_although_a_script_does_not() -> None:
     assert time.monotonic() - began < 5.0
 
 
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
 def test_a_pseudo_terminal_is_raw() -> None:
     with serve(keithley_bench(), serial=("smu",)) as served:
         device = served.addresses["smu"].device

@@ -21,6 +21,7 @@ from mtjloop.protocols.switching.settings import CharacterizeSettings, LineResis
 from mtjloop.records.run import RunRecorder
 
 RUN = CliRunner()
+WIDTHS = "widths: {from: 10 us, to: 1 ms, steps: 2}"
 PLAN = """name: t
 tiles: [0]
 cells: {random: 6}
@@ -159,6 +160,17 @@ def test_the_template_holds_the_defaults(tmp_path: Path) -> None:
         ("name: t", "name: t\ndesign: {kind: grid, steps: 20}", "the grid has 40 points"),
         ("maximum: 40", "maximum: 5", "one block has 13 trials"),
         ("name: t", "name: t\nspeed: 3", "unknown key"),
+        (
+            WIDTHS,
+            "widths: [-1 us, 1 ms]",
+            "plan.yaml: widths.0: found '-1 us'; input should be greater than 0",
+        ),
+        (WIDTHS, "widths: {to: 1 ms}", "plan.yaml: widths.from: this key is missing"),
+        (
+            WIDTHS,
+            "widths: true",
+            "widths: found True; input should be a valid list, or input should be a map",
+        ),
     ],
 )
 def test_a_wrong_plan_is_refused_before_anything_opens(

@@ -170,6 +170,9 @@ def test_pattern_files(place: Path) -> None:
         (("map", "absent.yaml"), 2, "absent.yaml: no such file"),
         (("map", "bench.yaml", "--tile", "7"), 2, "--tile 7: the bench has tiles 0 to 1"),
         (("map", "bench.yaml", "--threshold", "7"), 2, "--threshold: found '7'; a resistance with its unit"),
+        (("map", "bench.yaml", "--threshold", "0 ohm"), 2, "found '0 ohm'; a resistance above 0 is accepted"),
+        (("fit", "last", "--time-unit", "0 ns"), 2, "--time-unit: found '0 ns'; a time above 0 is accepted"),
+        (("check", "bench.yaml", "--short", "2 ohm", "--open", "1 ohm"), 2, "not below --open 1 ohm"),
         (("train", "bench.yaml", "bench.yaml"), 2, "bench.yaml: backend: unknown key"),
         (("train", "bench.yaml", "absent.yaml"), 2, "absent.yaml: no such file"),
         (("infer", "last"), 1, "no run with a trained network"),
@@ -209,7 +212,7 @@ def test_data_of_the_user(place: Path) -> None:
     assert "line 6, column 'b': found 'many'" in done.stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to another process")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_a_stop_signal_stops_at_a_safe_point_and_keeps_the_run(place: Path, name: str) -> None:
     (place / "long.yaml").write_text(QUICK.replace("epochs: 4", "epochs: 100000"), encoding="utf-8")

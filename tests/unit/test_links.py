@@ -141,7 +141,7 @@ def pyserial(peer: Peer, *, transcript: Transcript | None = None) -> BaseLink:
     return SerialLink(peer.resource, "Model 7", timeout=0.06, transcript=transcript)
 
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 BENCHES = [
     pytest.param((Server, visa), id="socket-pyvisa"),
     pytest.param((Port, visa), id="pty-pyvisa", marks=POSIX),

@@ -17,7 +17,9 @@ from mtjloop.app.process_pool import Done, run_tasks
 from mtjloop.errors import ProtocolError
 from mtjloop.protocols.journal import Monitor, SilentMonitor
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of POSIX")
+posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no process groups and no signals to another process"
+)
 
 # Two workers on two tasks that never look whether they are to stop.
 DEAF = """

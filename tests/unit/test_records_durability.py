@@ -99,7 +99,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("mode", ["durable", "buffered"])
 def test_killed_process_leaves_a_readable_run(tmp_path: Path, mode: str) -> None:
     with subprocess.Popen(
@@ -171,7 +171,7 @@ def test_second_writer_is_refused(tmp_path: Path) -> None:
     assert read_manifest(recorder.directory).stop_reason.startswith("failed: RecordError")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems can fork a process")
 def test_forked_child_is_refused(tmp_path: Path) -> None:
     code = f"""
         import os, sys, warnings

@@ -80,7 +80,9 @@ def ask(resource: str, query: str) -> str:
         visa.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals and pseudo-terminals of POSIX")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no pseudo-terminals and no signals to another process"
+)
 @pytest.mark.parametrize("protocol", ["socket", "hislip", "vxi11", "serial"])
 def test_addresses_answer_and_the_written_file_points_to_them(place: Path, protocol: str) -> None:
     with twin(place, "--protocol", protocol, "--write", "twin.yaml") as result:
@@ -95,7 +97,7 @@ def test_addresses_answer_and_the_written_file_points_to_them(place: Path, proto
             assert model in ask(resource, "*IDN?")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to another process")
 def test_a_table_for_people_and_what_was_done_at_the_end(place: Path) -> None:
     process = start(place)
     assert process.stdout is not None
@@ -112,7 +114,7 @@ def test_a_table_for_people_and_what_was_done_at_the_end(place: Path) -> None:
     assert "0 pulses, 2 relays moved, 0 of them hot" in out
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to another process")
 def test_faults_wait_for_their_message(place: Path) -> None:
     with twin(
         place, "--fault", "garbage@smu:1", "--fault", "stuck-relay=1B05@matrix", "--no-noise"
