@@ -15,17 +15,20 @@ from mtjloop.drivers.bench import BenchDescription, BenchFile
 from mtjloop.drivers.contract import Applied, Bias, Capabilities, Crossbar, Floats, Pulse, Reading, SafeState
 from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.protocols.journal import SilentMonitor
+from mtjloop.protocols.settings import PulseSettings
 from mtjloop.protocols.training.loop import Trainer
 from mtjloop.protocols.training.rule import Factor, Rule, make_rule
 from mtjloop.protocols.training.settings import TrainingSettings
 
-from .loop import PULSE, READ, clouds
+from .loop import READ, clouds
 
 SIZES = (16, 64, 256, 1024)
 SAMPLES = 80
 """Half of them are trained on."""
 RATE = 0.5
 """Large, so that lines fire in all phases at every size: pulses that would select nothing are not sent."""
+PULSE = PulseSettings(1e-4, 0.25, 0.6)
+"""Calibration starts at 0.25 V: the ramp is not what is measured."""
 RAW = Path(__file__).parent / "results" / "update_time.json"
 
 

@@ -48,6 +48,7 @@ class IdealCrossbar:
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, 77]))
         self._log_factor = spread * self._rng.standard_normal((2, *capabilities.shape))
         self._state: NDArray[np.int8] = self._rng.integers(0, 2, capabilities.shape).astype(np.int8)
+        self._conductance: Floats = np.where(self._state == 1, _PARALLEL, _ANTIPARALLEL)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -58,24 +59,22 @@ class IdealCrossbar:
         """Give a pulse; see `Crossbar.apply`. Cells of a floating line see nothing."""
         check_pulse(pulse, self._capabilities)
         widths = np.broadcast_to(np.asarray(pulse.width, dtype=np.float64), (self._capabilities.rows,))
-        volts = np.nan_to_num(pulse.rows[:, None] - pulse.columns[None, :])
-        before = self._conductance()
+        before = self._given(pulse, widths)
         for _ in range(pulse.repeat):
-            self._switch(volts, widths)
+            self._switch(pulse, widths)
         timing = self._capabilities.timing
         longest = float(widths.max())
-        given = 0.5 * (before + self._conductance()) * volts**2 * widths[:, None]
         return Applied(
             width=longest,
             elapsed=timing.pulse_overhead + pulse.repeat * (longest + timing.repeat_gap) - timing.repeat_gap,
-            energy=pulse.repeat * float(given.sum()),
+            energy=pulse.repeat * 0.5 * (before + self._given(pulse, widths)),
             compliance=False,
         )
 
     def read(self, bias: Bias) -> Reading:
         """Drive one side and sense the other; see `Crossbar.read`."""
         check_bias(bias, self._capabilities)
-        conductance = self._conductance()
+        conductance = self._conductance
         levels = np.atleast_2d(bias.levels)
         used = np.nan_to_num(levels)
         forward = bias.orientation == "forward"
@@ -94,19 +93,43 @@ class IdealCrossbar:
         """Nothing is ever on."""
         return SafeState(proven=True, detail="an ideal crossbar has no outputs")
 
-    def _conductance(self) -> Floats:
-        return np.where(self._state == 1, _PARALLEL, _ANTIPARALLEL)
+    def _given(self, pulse: Pulse, widths: Floats) -> float:
+        """Energy that a pulse gives to the cells in their present states, J."""
+        rows, columns = np.nan_to_num(pulse.rows), np.nan_to_num(pulse.columns)
+        wired = ~np.isnan(pulse.columns)
+        held = widths * ~np.isnan(pulse.rows)
+        # G (r - c)^2, taken apart so that no matrix but G is touched.
+        squares = self._conductance @ np.column_stack((wired, columns, columns**2))
+        return float(held @ (rows**2 * squares[:, 0] - 2.0 * rows * squares[:, 1] + squares[:, 2]))
 
-    def _switch(self, volts: Floats, widths: Floats) -> None:
-        away = np.where(self._state == 1, -volts, volts)
-        rows, columns = np.nonzero((away > _CUTOFF * self._median) & (widths[:, None] > 0.0))
-        if rows.size == 0:
+    def _switch(self, pulse: Pulse, widths: Floats) -> None:
+        least = _CUTOFF * self._median
+        held = np.flatnonzero((widths > 0.0) & reached(pulse.rows, pulse.columns, least))
+        across = np.flatnonzero(reached(pulse.columns, pulse.rows, least))
+        block = np.ix_(held, across)
+        volts = np.nan_to_num(pulse.rows[held, None] - pulse.columns[None, across])
+        away = np.where(self._state[block] == 1, -volts, volts)
+        i, j = np.nonzero(away > least)
+        if i.size == 0:
             return
+        rows, columns = held[i], across[j]
         factor = self._log_factor[self._state[rows, columns], rows, columns]
         eta = np.log(np.log(2.0) * widths[rows] / self._width) + factor
-        eta += _STEEPNESS * np.log(away[rows, columns] / self._median)
+        eta += _STEEPNESS * np.log(away[i, j] / self._median)
         flips = self._rng.random(rows.size) < -np.expm1(-np.exp(eta))
-        self._state[rows[flips], columns[flips]] ^= 1
+        rows, columns = rows[flips], columns[flips]
+        self._state[rows, columns] ^= 1
+        self._conductance[rows, columns] = np.where(self._state[rows, columns] == 1, _PARALLEL, _ANTIPARALLEL)
+
+
+def reached(levels: Floats, others: Floats, least: float) -> NDArray[np.bool_]:
+    """Lines at `levels`, (lines,), V, of which some line of `others` is more than `least` V away; a floating
+    line, NaN, is away from none."""
+    known = others[~np.isnan(others)]
+    if known.size == 0:
+        return np.zeros(levels.size, dtype=np.bool_)
+    away = np.maximum(np.abs(levels - known.min()), np.abs(levels - known.max()))
+    return np.greater(np.nan_to_num(away), least)
 
 
 def ideal_median(search_from: float, search_to: float) -> float:
