@@ -1,7 +1,5 @@
 """The states of a simulated chip between two commands."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,14 +96,13 @@ class ChipMemory:
             content[f"damage{number}"], content[f"drift{number}"] = wear.damage, wear.log_rate
             content[f"events{number}"] = np.array([tile.array.pulses, tile.array.reads])
         try:
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, suffix=".npz")
-            temporary = Path(name)
+            draft = self._path.with_name(f".{self._path.name}.draft")  # the lock keeps others from it
             try:
-                with os.fdopen(descriptor, "wb") as file:
+                with draft.open("wb") as file:
                     np.savez(file, **content)  # type: ignore[arg-type]  # numpy types no array keywords
-                temporary.replace(self._path)
+                draft.replace(self._path)
             finally:
-                temporary.unlink(missing_ok=True)  # there only if it could not be written or put in place
+                draft.unlink(missing_ok=True)  # there only if it could not be written or put in place
         except OSError as error:
             raise RecordError(
                 f"{self._path}: the states of the simulated chip cannot be stored ({error}); free space, or "

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,16 +56,15 @@ def store_check(runs: Path, content: Mapping[str, Any]) -> Path:
     text = json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=directory, suffix=".part")
-        temporary = Path(name)
+        draft = directory / f".{file.name}.part"
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            with draft.open("w", encoding="utf-8") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(file)
+            draft.replace(file)
         finally:
-            temporary.unlink(missing_ok=True)  # there only if it could not be written or put in place
+            draft.unlink(missing_ok=True)  # there only if it could not be written or put in place
     except OSError as error:
         raise RecordError(
             f"{directory}: the check cannot be kept ({error}); free space or give --runs"

@@ -1,5 +1,6 @@
 """The manifest of a run, `run.yaml`: what was run, by whom, on what, with which texts and versions."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -175,6 +176,10 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
             f"cannot write {path}: {error}. Check that the disk has room and the directory still exists "
             "and is writable, then run again."
         ) from error
+    finally:
+        # There only if it could not be written or put in place; what went wrong is told above.
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def read_manifest(directory: Path) -> Manifest:

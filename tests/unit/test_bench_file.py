@@ -143,6 +143,8 @@ def test_memory_keeps_a_chip_between_openings_and_refuses_another_die(tmp_path: 
         crossbar.apply(Pulse(np.full(rows, 0.3), np.full(columns, -0.3), 1e-4))
     after = states(path, 1)
     assert set(after) == {1}
+    # Others of the lab may read it as they may read the bench file.
+    assert (tmp_path / "chip.npz").stat().st_mode == path.stat().st_mode
     with pytest.raises(ConfigurationError, match="stored for another die or seed"):
         open_bench(read_bench_file(path), seed=2)
     (tmp_path / "chip.npz").write_bytes(b"garbage")

@@ -8,7 +8,7 @@ import pytest
 
 from mtjloop.errors import RecordError
 from mtjloop.records.index import list_runs
-from mtjloop.records.manifest import Configuration, read_manifest
+from mtjloop.records.manifest import Configuration, read_manifest, write_manifest
 from mtjloop.records.reader import RunReader
 
 from .new_runs import NOTHING_MORE, new_run, send
@@ -63,6 +63,17 @@ def test_manifest_round_trip(tmp_path: Path) -> None:
     assert found.versions["mtjloop"] and found.versions["platform"]
     assert isinstance(found.result["nan"], float)
     assert recorder.directory.name == found.run_id
+
+
+def test_a_manifest_that_cannot_be_put_in_place_leaves_no_draft(tmp_path: Path) -> None:
+    recorder = new_run(tmp_path)
+    recorder.finish("interrupted", {})
+    found = read_manifest(recorder.directory)
+    (recorder.directory / "run.yaml").unlink()
+    (recorder.directory / "run.yaml" / "in the way").mkdir(parents=True)
+    with pytest.raises(RecordError, match="cannot write"):
+        write_manifest(recorder.directory, found)
+    assert not list(recorder.directory.glob("*.part"))
 
 
 @pytest.mark.parametrize(
