@@ -6,7 +6,8 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import BiasWorkspace, load_cells, solve_pulse
+from .bias import solve_pulse
+from .cell_panels import BiasWorkspace, load_cells
 from .cells import Access, Cells, Dynamics, damage_of
 from .line_solver import Network
 from .lines import Lines

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, register_model
 
-from ._types import Floats, Floats32
+from ._types import Floats, Floats32, States
 
 LANES = 16
 TURNED = 8
@@ -134,18 +134,18 @@ def _turned(_typing: Any, array: Any, _record: Any, _second: Any) -> Any:
     return cast(Any, types).UniTuple(_LANES, TURNED)(array, types.int64, types.boolean), generate
 
 
-def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any) -> Any:
-    """Pointer to 16 doubles at (row, column) of a C-ordered float64 array of two dimensions."""
+def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any, kind: Any) -> Any:
+    """Pointer to `kind` at (row, column) of a C-ordered array of two dimensions."""
     found = context.make_array(array_type)(context, builder, array)
     width = builder.extract_value(found.shape, 1)
     pointer = builder.gep(found.data, [builder.add(builder.mul(row, width), column)])
-    return builder.bitcast(pointer, _WIDE.as_pointer())
+    return builder.bitcast(pointer, kind.as_pointer())
 
 
 @intrinsic
 def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = builder.load(_cell(context, builder, signature.args[0], *arguments))
+        value = builder.load(_cell(context, builder, signature.args[0], *arguments, _WIDE))
         value.align = 8
         return builder.fptrunc(value, _VECTOR)
 
@@ -156,7 +156,7 @@ def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
 def _store_wide(_typing: Any, array: Any, _row: Any, _column: Any, _value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         target, row, column, value = arguments
-        pointer = _cell(context, builder, signature.args[0], target, row, column)
+        pointer = _cell(context, builder, signature.args[0], target, row, column, _WIDE)
         builder.store(builder.fpext(value, _WIDE), pointer).align = 8
         return context.get_dummy_value()
 
@@ -171,6 +171,44 @@ def _splat(_typing: Any, _value: Any) -> Any:
         return _shuffle(builder, first, empty, [0] * LANES)
 
     return _LANES(types.float32), generate
+
+
+@intrinsic
+def _spread(_typing: Any, array: Any, _index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, index = arguments
+        data = context.make_array(signature.args[0])(context, builder, source).data
+        empty = ir.Constant(_VECTOR, ir.Undefined)
+        first = builder.insert_element(empty, builder.load(builder.gep(data, [index])), ir.Constant(_INT, 0))
+        return _shuffle(builder, first, empty, [0] * LANES)
+
+    return _LANES(array, types.int64), generate
+
+
+@intrinsic
+def _kept(_typing: Any, _value: Any, _many: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(_INT, LANES)
+        empty = ir.Constant(kind, ir.Undefined)
+        first = builder.insert_element(empty, builder.trunc(arguments[1], _INT), ir.Constant(_INT, 0))
+        many = _shuffle(builder, first, empty, [0] * LANES)
+        inside = builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), many)
+        return builder.select(inside, arguments[0], ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(_LANES, types.int64), generate
+
+
+@intrinsic
+def _where_zero(_typing: Any, states: Any, _row: Any, _column: Any, _value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        states, row, column, value = arguments
+        kind = ir.VectorType(ir.IntType(8), LANES)
+        bits = builder.load(_cell(context, builder, signature.args[0], states, row, column, kind))
+        bits.align = 1
+        zero = builder.icmp_signed("==", bits, ir.Constant(kind, [0] * LANES))
+        return builder.select(zero, value, ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(states, types.int64, types.int64, _LANES), generate
 
 
 @intrinsic
@@ -195,6 +233,15 @@ def _larger(_typing: Any, _one: Any, _other: Any) -> Any:
         size, value = arguments
         magnitude = _llvm(builder, "fabs", value)
         return builder.select(builder.fcmp_unordered(">", magnitude, size), magnitude, size)
+
+    return _LANES(_LANES, _LANES), generate
+
+
+@intrinsic
+def _higher(_typing: Any, _one: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        one, other = arguments
+        return builder.select(builder.fcmp_unordered(">", other, one), other, one)
 
     return _LANES(_LANES, _LANES), generate
 
@@ -232,12 +279,20 @@ store_wide = cast(Callable[[Floats, int, int, Lanes], None], _store_wide)
 """store_wide(array, i, j, value): into array[i, j : j + 16]."""
 splat = cast(Callable[[Any], Lanes], _splat)
 """splat(number): one float32 in every lane."""
+spread = cast(Callable[[Floats32, int], Lanes], _spread)
+"""spread(array, index): number `index` of a C-ordered array, counted through all of it, in every lane."""
+kept = cast(Callable[[Lanes, int], Lanes], _kept)
+"""kept(value, many): the first `many` lanes of value, 0 in the others."""
+where_zero = cast(Callable[[States, int, int, Lanes], Lanes], _where_zero)
+"""where_zero(states, i, j, value): value where states[i, j : j + 16] is 0, else 0."""
 lane = cast(Callable[[Lanes, int], float], _lane)
 """lane(value, index): one of the 16 numbers."""
 fma = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _fma)
 """fma(a, b, c) = a b + c, rounded once."""
 larger = cast(Callable[[Lanes, Lanes], Lanes], _larger)
 """larger(size, value): the larger of size and |value| in every lane."""
+higher = cast(Callable[[Lanes, Lanes], Lanes], _higher)
+"""higher(one, other): the larger of both in every lane."""
 reciprocal = cast(Callable[[Lanes], Lanes], _reciprocal)
 """reciprocal(value): 1/value where value > 0, else 0."""
 plus = _binary("fadd")

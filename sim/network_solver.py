@@ -16,10 +16,10 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32
 from .coarse import MODES
-from .lanes import LANES, TURNED, fma, load, minus, plus, splat, store, times, turned
-from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, sweep_rows
+from .lanes import LANES, TURNED, fma, larger, load, minus, plus, splat, store, times, turned
+from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, largest_of, sweep_rows
 from .lines import Lines
-from .panels import new_panels, pack, padded, turn, unpack
+from .panels import clear, copy, new_panels, pack, padded, turn, unpack
 from .two_level import conjugate_gradients
 
 MOST_SWEEPS = 7
@@ -67,15 +67,25 @@ def new_workspace(rows: int, columns: int) -> Workspace:
 
 
 @kernel
+def largest_in(panels: Floats32) -> float:
+    """Largest magnitude in an array of panels."""
+    size = splat(np.float32(0.0))
+    for record in range(panels.shape[0]):
+        size = larger(size, load(panels, record))
+    return largest_of(size)
+
+
+@kernel
+def few_sweeps(rho: float) -> bool:
+    """Whether Chebyshev sweeps that keep `rho` of an error without acceleration are the fastest way."""
+    root = math.sqrt(1.0 - rho)
+    return ((1.0 - root) / (1.0 + root)) ** MOST_SWEEPS < 3e-6
+
+
+@kernel
 def contraction(net: Network) -> float:
     """Upper bound on the share of an error that one full sweep keeps; 1 if rows and columns float."""
-    row, column = 0.0, 0.0
-    for panel in range(net.reach_row.shape[0]):
-        for line in range(LANES):
-            row = max(row, np.float64(net.reach_row[panel, line]))
-    for panel in range(net.reach_col.shape[0]):
-        for line in range(LANES):
-            column = max(column, np.float64(net.reach_col[panel, line]))
+    row, column = largest_in(net.reach_row), largest_in(net.reach_col)
     return (1.0 - 1.0 / (1.0 + row)) * (1.0 - 1.0 / (1.0 + column))
 
 
@@ -133,8 +143,8 @@ def drive(net: Network, lines: Lines, emf: Floats, work: Workspace) -> None:
 def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
     """Accelerated sweeps from 0; leaves the column deviations in work.c. Returns sweeps and the error, V."""
     now, old = work.c, work.z
-    now[:] = np.float32(0.0)
-    old[:] = np.float32(0.0)
+    clear(now)
+    clear(old)
     root = math.sqrt(1.0 - rho)
     gain = (1.0 - root) / (1.0 + root) / (1.0 - rho)  # error after a sweep over its change
     sigma, shift = rho / (2.0 - rho), 2.0 / (2.0 - rho)
@@ -159,7 +169,7 @@ def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Works
         omega = 1.0 / (1.0 - sigma * sigma * (0.5 if sweeps == 1 else 0.25 * omega))
         size = gain * change
     if sweeps % 2 == 1:
-        work.c[:] = work.z
+        copy(work.z, work.c)
     return sweeps, size
 
 
@@ -172,9 +182,7 @@ def solve_once(net: Network, tolerance: float, most: int, work: Workspace) -> tu
     """
     rho = contraction(net)
     iterations, size = -1, math.inf
-    root = math.sqrt(1.0 - rho)
-    rate = (1.0 - root) / (1.0 + root)
-    if rate**MOST_SWEEPS < 3e-6:
+    if few_sweeps(rho):
         iterations, size = chebyshev(net, rho, tolerance, min(4 * MOST_SWEEPS, most), work)
     if not size <= tolerance:
         iterations, size = conjugate_gradients(
