@@ -15,7 +15,7 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32, States
 from .bias_sweeps import JUNCTION_STEPS, follow, take_followed
-from .cell_panels import BiasWorkspace, cell_current, junction_current
+from .cell_panels import BiasWorkspace, cell_current, junction_current, junction_slope
 from .cells import Access
 from .lanes import (
     LANES,
@@ -89,7 +89,7 @@ def linearise(
                 if opened[i] == 0:
                     current, slope, found = times(leak, volt), leak, zero
                 elif passive:
-                    current, slope = junction_current(
+                    current, slope = junction_slope(
                         load(conductances, record), load(barriers, record), volt, scale
                     )
                     found = volt
@@ -166,7 +166,7 @@ def bias_cells(
                 if opened[i] == 0:
                     current, found = times(leak, volt), zero
                 elif passive:
-                    current, _ = junction_current(
+                    current = junction_current(
                         load(conductances, record), load(barriers, record), volt, scale
                     )
                     found = volt

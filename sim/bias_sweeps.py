@@ -48,19 +48,14 @@ def sweep_rows_for(lines: int, nodes: int, e: Floats32, rest: Floats32, ratio: f
     for first in range(0, lines, LANES):
         base = first // LANES * depth
         y = splat(np.float32(0.0))
+        # Whole tiles: beyond the last node e is 0.
         for k0 in range(0, nodes, TURNED):
             across = turned(rest, k0 // LANES * height + first, k0 % LANES != 0)
-            record = base + k0
-            if k0 + TURNED <= nodes:
-                for k in range(TURNED):
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, times(scale, across[k])))
-                    store(out, record + k, y)
-            else:
-                for k in range(nodes - k0):
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, times(scale, across[k])))
-                    store(out, record + k, y)
+            for k in range(TURNED):
+                own = load(e, base + k0 + k)
+                y = fma(own, y, times(own, times(scale, across[k])))
+                store(out, base + k0 + k, y)
+        y = load(out, base + nodes - 1)
         for record in range(base + nodes - 2, base - 1, -1):
             y = fma(load(e, record), y, load(out, record))
             store(out, record, y)
@@ -108,20 +103,12 @@ def sweep_columns(
         y = zero
         for i0 in range(0, rows, TURNED):
             across = turned(dr, i0 // LANES * height + j0, i0 % LANES != 0)
-            if i0 + TURNED <= rows:
-                for i in range(TURNED):
-                    own = load(e_col, base + i0 + i)
-                    right = fma(load(g_col, base + i0 + i), across[i], load(b, base + i0 + i))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, i0 + i, y)
-                    store(rows_across, base + i0 + i, across[i])
-            else:
-                for i in range(rows - i0):
-                    own = load(e_col, base + i0 + i)
-                    right = fma(load(g_col, base + i0 + i), across[i], load(b, base + i0 + i))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, i0 + i, y)
-                    store(rows_across, base + i0 + i, across[i])
+            for i in range(TURNED):
+                own = load(e_col, base + i0 + i)
+                right = fma(load(g_col, base + i0 + i), across[i], load(b, base + i0 + i))
+                y = fma(own, y, times(own, right))
+                store(scratch, i0 + i, y)
+                store(rows_across, base + i0 + i, across[i])
         y = zero
         for i in range(rows - 1, -1, -1):
             record = base + i
@@ -137,7 +124,7 @@ def sweep_columns(
             if opened[i] == 0:
                 current = times(leak, volt)
             elif passive:
-                current, _ = junction_current(load(conductances, record), load(barriers, record), volt, scale)
+                current = junction_current(load(conductances, record), load(barriers, record), volt, scale)
             else:
                 current, _, found = cell_current(
                     load(conductances, record), load(barriers, record), volt, load(junctions, record), scale,
@@ -145,10 +132,10 @@ def sweep_columns(
                 )  # fmt: skip
                 store(junctions, record, found)
             g = load(g_col, record)
-            fresh = plus(minus(times(wire, current), times(g, drop)), tiny)
-            excess = higher(excess, minus(larger(zero, minus(fresh, load(b, record))), times(least, g)))
+            fresh = minus_product(g, drop, fma(wire, current, tiny))
+            excess = higher(excess, minus_product(least, g, magnitude(minus(fresh, load(b, record)))))
             store(b, record, fresh)
-            store(rest, record, minus(times(g, column), fresh))
+            store(rest, record, product_minus(g, column, fresh))
     return largest_of(size), largest_of(excess)
 
 
@@ -226,7 +213,7 @@ def take_followed(
                     current, found = times(leak, volt), zero
                 elif passive:
                     found = volt
-                    current, _ = junction_current(
+                    current = junction_current(
                         load(conductances, record), load(barriers, record), volt, scale
                     )
                 else:

@@ -14,6 +14,7 @@ from .lanes import (
     kept,
     load,
     minus,
+    over,
     plus,
     reciprocal,
     splat,
@@ -69,14 +70,22 @@ def load_cells(cells: Cells, state: States, work: BiasWorkspace) -> None:
 
 
 @inlined_kernel
-def junction_current(conductance_p: Lanes, barrier: Lanes, volt: Lanes, scale: Lanes) -> tuple[Lanes, Lanes]:
-    """Current of a junction, A, and its slope dI/dV, S; `scale` is 1/V_h^2.
+def junction_current(conductance_p: Lanes, barrier: Lanes, volt: Lanes, scale: Lanes) -> Lanes:
+    """Current of a junction, A; `scale` is 1/V_h^2.
 
-    G = G_P (1 + V^2/V_h^2)/(1 + V^2/V_h^2 + barrier).
+    I = G_P V (1 + V^2/V_h^2)/(1 + V^2/V_h^2 + barrier).
     """
+    shape = fma(times(volt, volt), scale, splat(np.float32(1.0)))
+    return over(times(times(conductance_p, volt), shape), plus(shape, barrier))
+
+
+@inlined_kernel
+def junction_slope(conductance_p: Lanes, barrier: Lanes, volt: Lanes, scale: Lanes) -> tuple[Lanes, Lanes]:
+    """Current of a junction, A, and its slope dI/dV, S."""
+    one = splat(np.float32(1.0))
     square = times(times(volt, volt), scale)
-    shape = plus(splat(np.float32(1.0)), square)
-    inverse = reciprocal(plus(shape, barrier))
+    shape = plus(one, square)
+    inverse = over(one, plus(shape, barrier))
     conductance = times(times(conductance_p, shape), inverse)
     steepening = times(times(plus(square, square), barrier), times(conductance_p, times(inverse, inverse)))
     return times(conductance, volt), plus(conductance, steepening)
@@ -93,9 +102,9 @@ def cell_current(
     """
     one = splat(np.float32(1.0))
     found = guess
-    current, slope = junction_current(conductance_p, barrier, found, scale)
+    current, slope = junction_slope(conductance_p, barrier, found, scale)
     for _ in range(steps):
         excess = minus(fma(resistance, current, found), volt)
         found = minus(found, times(excess, reciprocal(fma(resistance, slope, one))))
-        current, slope = junction_current(conductance_p, barrier, found, scale)
+        current, slope = junction_slope(conductance_p, barrier, found, scale)
     return current, times(slope, reciprocal(fma(resistance, slope, one))), found

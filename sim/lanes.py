@@ -6,6 +6,7 @@ machine has (AVX-512, AVX2, SSE, NEON). They can be called in kernels only. A mu
 fused where it is written as `fma` and nowhere else, so results do not depend on how code was inlined.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
-from numba.extending import intrinsic, register_model
+from numba.extending import intrinsic, overload, register_model
 
 from ._types import Floats, Floats32, States
 
@@ -23,7 +24,7 @@ TURNED = 8
 
 _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _HALF = ir.VectorType(_FLOAT, LANES), ir.VectorType(_FLOAT, TURNED)
-_WIDE = ir.VectorType(ir.DoubleType(), LANES)
+_WIDE, _TILE_VALUE = ir.VectorType(ir.DoubleType(), LANES), ir.ArrayType(_VECTOR, TURNED)
 
 
 class Lanes:
@@ -37,7 +38,14 @@ class LanesType(types.Type):
         cast(Any, super()).__init__(name="Lanes16")
 
 
-_LANES = LanesType()
+class TileType(types.Type):
+    """The numba type of what `turned` gives: lanes, one a node, to be indexed from 0 to `TURNED` - 1."""
+
+    def __init__(self) -> None:
+        cast(Any, super()).__init__(name="Tile16")
+
+
+_LANES, _TILE = LanesType(), TileType()
 
 
 @register_model(LanesType)
@@ -46,6 +54,14 @@ class _LanesModel(PrimitiveModel):
 
     def __init__(self, manager: Any, numba_type: Any) -> None:
         cast(Any, super()).__init__(manager, numba_type, _VECTOR)
+
+
+@register_model(TileType)
+class _TileModel(PrimitiveModel):
+    """A tile is a pointer to lanes on the stack of the kernel."""
+
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        cast(Any, super()).__init__(manager, numba_type, _TILE_VALUE.as_pointer())
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, record: Any, kind: Any) -> Any:
@@ -128,10 +144,39 @@ def _turned(_typing: Any, array: Any, _record: Any, _second: Any) -> Any:
                 pointer = builder.bitcast(builder.gep(start, [offset]), _HALF.as_pointer())
                 rows.append(_load(builder, pointer))
             halves.append(_transpose(builder, rows))
-        values = [_shuffle(builder, one, other, range(LANES)) for one, other in zip(*halves, strict=True)]
-        return context.make_tuple(builder, signature.return_type, values)
+        # In memory, which LLVM does without where indices are known; a numba tuple would check them.
+        tile = cast(Any, cgutils).alloca_once(builder, _TILE_VALUE)
+        for place, (one, other) in enumerate(zip(*halves, strict=True)):
+            builder.store(_shuffle(builder, one, other, range(LANES)), _member(builder, tile, place))
+        return tile
 
-    return cast(Any, types).UniTuple(_LANES, TURNED)(array, types.int64, types.boolean), generate
+    return _TILE(array, types.int64, types.boolean), generate
+
+
+def _member(builder: Any, tile: Any, place: Any) -> Any:
+    """Pointer to one of the lanes of a tile."""
+    zero = ir.Constant(_LONG, 0)
+    return builder.gep(tile, [zero, ir.Constant(_LONG, place) if isinstance(place, int) else place])
+
+
+@intrinsic
+def _nth(_typing: Any, tile: Any, _place: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(_member(builder, *arguments))
+
+    return _LANES(tile, types.int64), generate
+
+
+@overload(operator.getitem)
+def _tile_getitem(tile: Any, place: Any) -> Any:
+    if isinstance(tile, TileType) and isinstance(place, cast(Any, types).Integer):
+        nth = cast(Callable[[Any, int], Lanes], _nth)
+
+        def of_tile(tile: Any, place: Any) -> Any:
+            return nth(tile, place)
+
+        return of_tile
+    return None
 
 
 def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any, kind: Any) -> Any:
@@ -228,22 +273,59 @@ def _fma(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
 
 
 @intrinsic
-def _larger(_typing: Any, _one: Any, _other: Any) -> Any:
+def _minus_product(_typing: Any, _one: Any, _other: Any, _whole: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        size, value = arguments
-        magnitude = _llvm(builder, "fabs", value)
-        return builder.select(builder.fcmp_unordered(">", magnitude, size), magnitude, size)
+        one, other, whole = arguments
+        return _llvm(builder, "fma", builder.fneg(one), other, whole)
 
-    return _LANES(_LANES, _LANES), generate
+    return _LANES(_LANES, _LANES, _LANES), generate
+
+
+@intrinsic
+def _product_minus(_typing: Any, _one: Any, _other: Any, _part: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        one, other, part = arguments
+        return _llvm(builder, "fma", one, other, builder.fneg(part))
+
+    return _LANES(_LANES, _LANES, _LANES), generate
+
+
+@intrinsic
+def _magnitude(_typing: Any, _value: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _llvm(builder, "fabs", arguments[0])
+
+    return _LANES(_LANES), generate
 
 
 @intrinsic
 def _higher(_typing: Any, _one: Any, _other: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        # In this order one instruction of x86; NaN of `other` is kept.
         one, other = arguments
-        return builder.select(builder.fcmp_unordered(">", other, one), other, one)
+        return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
     return _LANES(_LANES, _LANES), generate
+
+
+@intrinsic
+def _larger(_typing: Any, _one: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        size, value = arguments
+        magnitude = _llvm(builder, "fabs", value)
+        return builder.select(builder.fcmp_ordered(">", size, magnitude), size, magnitude)
+
+    return _LANES(_LANES, _LANES), generate
+
+
+@intrinsic
+def _where_positive(_typing: Any, _test: Any, _value: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        test, value, other = arguments
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", test, zero), value, other)
+
+    return _LANES(_LANES, _LANES, _LANES), generate
 
 
 @intrinsic
@@ -291,6 +373,14 @@ fma = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _fma)
 """fma(a, b, c) = a b + c, rounded once."""
 larger = cast(Callable[[Lanes, Lanes], Lanes], _larger)
 """larger(size, value): the larger of size and |value| in every lane."""
+minus_product = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _minus_product)
+"""minus_product(a, b, c) = c - a b, rounded once."""
+product_minus = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _product_minus)
+"""product_minus(a, b, c) = a b - c, rounded once."""
+magnitude = cast(Callable[[Lanes], Lanes], _magnitude)
+"""magnitude(value): |value|."""
+where_positive = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _where_positive)
+"""where_positive(test, value, other): value where test > 0, else other."""
 higher = cast(Callable[[Lanes, Lanes], Lanes], _higher)
 """higher(one, other): the larger of both in every lane."""
 reciprocal = cast(Callable[[Lanes], Lanes], _reciprocal)
@@ -298,3 +388,4 @@ reciprocal = cast(Callable[[Lanes], Lanes], _reciprocal)
 plus = _binary("fadd")
 minus = _binary("fsub")
 times = _binary("fmul")
+over = _binary("fdiv")

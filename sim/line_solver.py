@@ -29,16 +29,19 @@ from .lanes import (
     TURNED,
     Lanes,
     fma,
+    kept,
     lane,
     larger,
     load,
     minus,
+    over,
     plus,
     reciprocal,
     splat,
     store,
     times,
     turned,
+    where_positive,
 )
 from .panels import new_panels, pack, padded, turn
 
@@ -134,10 +137,12 @@ def factor_lines(filled: Network, g_row: float, g_col: float, s_row: Floats, s_c
     turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
     fill_lanes(s_row, wire_row, net.drive_row)
     fill_lanes(s_col, wire_col, net.drive_col)
-    for i in range(0, rows, LANES):
-        factor_row(net, i)
-    for j in range(0, columns, LANES):
-        factor_column(net, j)
+    panels = net.reach_row.shape[0]
+    for panel in range(0, panels, 2):
+        factor_rows(net, panel, min(panel + 1, panels - 1))
+    panels = net.reach_col.shape[0]
+    for panel in range(0, panels, 2):
+        factor_columns(net, panel, min(panel + 1, panels - 1))
     return net
 
 
@@ -198,63 +203,68 @@ def conductances_of(net: Network) -> Floats:
 @kernel
 def factor_row(net: Network, i: int) -> None:
     """Factor the sixteen row lines around row i, after conductances of theirs have changed."""
-    factor_panel(
-        net.rows,
-        net.columns,
-        i // LANES,
-        False,
-        net.g_row,
-        net.drive_row,
-        net.e_row,
-        net.reach_row,
-        net.total_row,
-    )
+    factor_rows(net, i // LANES, i // LANES)
 
 
 @kernel
 def factor_column(net: Network, j: int) -> None:
     """Factor the sixteen column lines around column j."""
-    factor_panel(
-        net.columns,
-        net.rows,
-        j // LANES,
-        True,
-        net.g_col,
-        net.drive_col,
-        net.e_col,
-        net.reach_col,
-        net.total_col,
-    )
+    factor_columns(net, j // LANES, j // LANES)
 
 
 @kernel
-def factor_panel(
-    lines: int, nodes: int, panel: int, driver_last: bool, g: Floats32, drive: Floats32, e: Floats32,
-    reach: Floats32, total: Floats32,
+def factor_rows(net: Network, first: int, second: int) -> None:
+    """Factor two panels of row lines, which may be the same."""
+    factor_panels(
+        net.rows, net.columns, first, second, False, net.g_row, net.drive_row, net.e_row, net.reach_row,
+        net.total_row,
+    )  # fmt: skip
+
+
+@kernel
+def factor_columns(net: Network, first: int, second: int) -> None:
+    """Factor two panels of column lines, which may be the same."""
+    factor_panels(
+        net.columns, net.rows, first, second, True, net.g_col, net.drive_col, net.e_col, net.reach_col,
+        net.total_col,
+    )  # fmt: skip
+
+
+@kernel
+def factor_panels(
+    lines: int, nodes: int, first: int, second: int, driver_last: bool, g: Floats32, drive: Floats32,
+    e: Floats32, reach: Floats32, total: Floats32,
 ) -> None:  # fmt: skip
-    """Elimination factors, reach and total conductance of one panel of lines."""
-    base = panel * padded(nodes)
-    source, one = load(drive, panel), splat(np.float32(1.0))
-    driven_at = nodes - 1 if driver_last else 0
-    distance = plus(reciprocal(source), splat(np.float32(driven_at)))
+    """Elimination factors, reach and total conductance of two panels of lines, side by side: each has to
+    wait for its divisions."""
+    base, last, depth = first * padded(nodes), nodes - 1, (second - first) * padded(nodes)
+    source, one, zero = load(drive, first), splat(np.float32(1.0)), splat(np.float32(0.0))
+    source2, none = load(drive, second), splat(np.float32(np.inf))
+    driven_at = splat(np.float32(last if driver_last else 0))
+    distance, distance2 = plus(reciprocal(source), driven_at), plus(reciprocal(source2), driven_at)
     step = splat(np.float32(-1.0 if driver_last else 1.0))
-    s = far = summed = splat(np.float32(0.0))
-    q = one
-    for k in range(nodes):
-        own = load(g, base + k)
-        summed = plus(summed, own)
-        far = fma(own, distance, far)
-        distance = plus(distance, step)
-        if k == driven_at:
-            own = plus(own, source)
-        s = fma(s, q, own)
-        q = reciprocal(plus(s, one)) if k < nodes - 1 else reciprocal(s)
-        store(e, base + k, q)
-    store(reach, panel, far)
-    store(total, panel, summed)
-    for line in range(LANES):
-        if drive[panel, line] == 0.0 and panel * LANES + line < lines:
-            reach[panel, line] = np.inf
+    far = far2 = summed = summed2 = zero
+    s, s2 = (zero, zero) if driver_last else (source, source2)
+    q = q2 = one
+    for record in range(base, base + last):
+        own, own2 = load(g, record), load(g, record + depth)
+        summed, summed2 = plus(summed, own), plus(summed2, own2)
+        far, far2 = fma(own, distance, far), fma(own2, distance2, far2)
+        distance, distance2 = plus(distance, step), plus(distance2, step)
+        s, s2 = fma(s, q, own), fma(s2, q2, own2)
+        q, q2 = over(one, plus(s, one)), over(one, plus(s2, one))
+        store(e, record, q)
+        store(e, record + depth, q2)
+    own, own2 = load(g, base + last), load(g, base + last + depth)
+    far, far2 = fma(own, distance, far), fma(own2, distance2, far2)
+    store(reach, first, kept(where_positive(source, far, none), lines - first * LANES))
+    store(reach, second, kept(where_positive(source2, far2, none), lines - second * LANES))
+    store(total, first, plus(summed, own))
+    store(total, second, plus(summed2, own2))
+    if driver_last:
+        own, own2 = plus(own, source), plus(own2, source2)
+    store(e, base + last, reciprocal(fma(s, q, own)))
+    store(e, base + last + depth, reciprocal(fma(s2, q2, own2)))
 
 
 @kernel
@@ -278,21 +288,16 @@ def sweep(
     for first in range(0, lines, LANES):
         base = first // LANES * depth
         y = splat(np.float32(0.0))
+        # Whole tiles: beyond the last node e is 0.
         for k0 in range(0, nodes, TURNED):
             across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
             record = base + k0
-            if k0 + TURNED <= nodes:
-                for k in range(TURNED):
-                    right = load(b, record + k) if with_b else tiny
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
-                    store(out, record + k, y)
-            else:
-                for k in range(nodes - k0):
-                    right = load(b, record + k) if with_b else tiny
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
-                    store(out, record + k, y)
+            for k in range(TURNED):
+                right = load(b, record + k) if with_b else tiny
+                own = load(e, record + k)
+                y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
+                store(out, record + k, y)
+        y = load(out, base + nodes - 1)
         for record in range(base + nodes - 2, base - 1, -1):
             y = fma(load(e, record), y, load(out, record))
             store(out, record, y)
@@ -328,23 +333,17 @@ def accelerated_sweep(
     for first in range(0, lines, LANES):
         base = first // LANES * depth
         y = splat(np.float32(0.0))
+        # Whole tiles: beyond the last node e is 0.
         for k0 in range(0, nodes, TURNED):
             across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
-            if k0 + TURNED <= nodes:
-                for k in range(TURNED):
-                    own = load(e, base + k0 + k)
-                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, k0 + k, y)
-            else:
-                for k in range(nodes - k0):
-                    own = load(e, base + k0 + k)
-                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, k0 + k, y)
+            for k in range(TURNED):
+                own = load(e, base + k0 + k)
+                right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
+                y = fma(own, y, times(own, right))
+                store(scratch, k0 + k, y)
+        y = splat(np.float32(0.0))
         for k in range(nodes - 1, -1, -1):
-            if k < nodes - 1:
-                y = fma(load(e, base + k), y, load(scratch, k))
+            y = fma(load(e, base + k), y, load(scratch, k))
             c, before = load(now, base + k), load(old, base + k)
             change = minus(y, c)
             size = larger(size, change)
