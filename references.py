@@ -73,6 +73,8 @@ class _Lower(lowering.Lower):
         if value.op == "call":
             return self._calls_what_borrows(value)
         if value.op in ("getitem", "static_getitem", "typed_getitem"):
+            if not any(self._counted(self._kind(one)) for one in value.list_vars()):
+                return True
             return isinstance(self._kind(value.value), _KINDS.BaseTuple) or self._takes_view(value)
         return value.op in ("unary", "binop", "inplace_binop") and not any(
             self._counted(self._kind(one)) for one in value.list_vars()

@@ -11,6 +11,7 @@ from .cell_panels import BiasWorkspace, load_cells
 from .cells import Access, Cells, Dynamics, damage_of
 from .line_solver import Network
 from .lines import Lines
+from .network_solver import largest_of_all
 from .philox import NOISE_STREAM, Word, normal
 
 NEGLIGIBLE_DAMAGE = 1e-18
@@ -86,11 +87,7 @@ def pulse_voltages(
 def wear(cells: Cells, dynamics: Dynamics, volts: Floats, duration: float) -> int:
     """Add the damage of `duration` s at `volts` to every junction; returns how many broke."""
     m, n = volts.shape
-    largest = 0.0
-    for i in range(m):
-        for j in range(n):
-            largest = max(largest, abs(volts[i, j]))
-    if damage_of(dynamics, largest, duration) < NEGLIGIBLE_DAMAGE:
+    if damage_of(dynamics, (1.0 + 1e-6) * largest_of_all(volts), duration) < NEGLIGIBLE_DAMAGE:
         return 0
     broken = 0
     for i in range(m):

@@ -33,7 +33,7 @@ from .lanes import (
     times,
     turned,
 )
-from .line_solver import TINY, Network, factor_lines, largest_of
+from .line_solver import TINY, Network, factor_again, largest_of
 from .lines import Lines
 from .network_solver import (
     contraction,
@@ -60,18 +60,17 @@ ROUGH_TOLERANCE = 2e-3
 @kernel
 def linearise(
     net: Network, slopes: Floats32, work: BiasWorkspace, access: Access, half_voltage: float, opened: States,
-    wire: float, fresh: bool,
+    fresh: bool,
 ) -> None:  # fmt: skip
     """Set `slopes`, scaled conductances over columns, to those of all cells, and b and `rest` to match.
 
     The slopes are those at the voltages of ideal lines if `fresh`, else at those with the drops in
-    `work.network`. `wire` is the resistance of a column segment. Lines whose conductances these are must be
-    factored again.
+    `work.network`. Lines whose conductances these are must be factored again.
     """
     lines, rows, columns = work.network, net.rows, net.columns
     depth, height = padded(rows), padded(columns)
     scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
-    along, zero, tiny = splat(np.float32(wire)), splat(np.float32(0.0)), splat(TINY)
+    along, zero, tiny = splat(np.float32(net.wire_col)), splat(np.float32(0.0)), splat(TINY)
     dr, c, rest, level_row, level_col = lines.dr, lines.c, lines.b_col, lines.level_row, lines.level_col
     conductances, barriers, junctions = work.conductance_p, work.barrier, work.junction
     drops, currents = work.drop, work.current
@@ -108,13 +107,16 @@ def linearise(
 
 @kernel
 def factor_biased(
-    empty: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines
-) -> Network:
-    """Factor the lines for the slopes of all cells at the voltages of ideal lines; zero levels give those at
-    zero bias. The cells are those of `load_cells`; a row with a closed gate (`opened` 0) leaks."""
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines
+) -> None:
+    """Factor the lines, in place, for the slopes of all cells at the voltages of ideal lines.
+
+    Zero levels give those at zero bias. The cells are those of `load_cells`; a row with a closed gate
+    (`opened` 0) leaks.
+    """
     set_levels(lines, work.network)
-    linearise(empty, empty.g_col, work, access, half_voltage, opened, 1.0 / lines.g_col, True)
-    return factor_lines(empty, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
+    linearise(net, net.g_col, work, access, half_voltage, opened, True)
+    factor_again(net, lines.s_row, lines.s_col)
 
 
 @kernel
@@ -213,7 +215,7 @@ def solve_biased(
         Sweeps or outer iterations (-1 if they did not converge) and the last residual, V.
     """
     set_levels(lines, work.network)
-    linearise(net, work.network.r, work, access, half_voltage, opened, net.wire_col, True)
+    linearise(net, work.network.r, work, access, half_voltage, opened, True)
     clear(work.network.c)
     return converge(
         net, work, access, half_voltage, opened, lines, tolerance, most, volts, junction, row_current,
@@ -223,12 +225,12 @@ def solve_biased(
 
 @kernel
 def solve_pulse(
-    empty: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines,
+    net: Network, work: BiasWorkspace, access: Access, half_voltage: float, opened: States, lines: Lines,
     tolerance: float, most: int, volts: Floats, junction: Floats, row_current: Floats, column_current: Floats,
 ) -> tuple[int, float]:  # fmt: skip
     """As `solve_biased` for levels given once: the lines are factored on the way, and where drops are large
-    factored again at the voltages of a rough solve. `empty` is overwritten."""
-    net = factor_biased(empty, work, access, half_voltage, opened, lines)
+    factored again at the voltages of a rough solve. `net` need know no more than its wires."""
+    factor_biased(net, work, access, half_voltage, opened, lines)
     clear(work.network.c)
     rho = contraction(net)
     if rho > ROUGH_FIRST:
@@ -240,8 +242,8 @@ def solve_pulse(
             sweeps, residual = solve_deviations(net, rough, most, work.network)
         if sweeps < 0:
             return -1, residual
-        linearise(net, net.g_col, work, access, half_voltage, opened, net.wire_col, False)
-        net = factor_lines(net, lines.g_row, lines.g_col, lines.s_row, lines.s_col)
+        linearise(net, net.g_col, work, access, half_voltage, opened, False)
+        factor_again(net, lines.s_row, lines.s_col)
     return converge(
         net, work, access, half_voltage, opened, lines, tolerance, most, volts, junction, row_current,
         column_current,
@@ -263,7 +265,7 @@ def converge(
                 net, work, access, half_voltage, opened, volts, junction, row_current, column_current
             )
             return sweeps, size
-        linearise(net, work.network.r, work, access, half_voltage, opened, net.wire_col, True)
+        linearise(net, work.network.r, work, access, half_voltage, opened, True)
     send(net, work)
     return iterate(
         net, work, access, half_voltage, opened, lines, tolerance, most, volts, junction, row_current,

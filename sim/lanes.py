@@ -190,7 +190,8 @@ def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, col
 @intrinsic
 def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = builder.load(_cell(context, builder, signature.args[0], *arguments, _WIDE))
+        source, row, column = arguments
+        value = builder.load(_cell(context, builder, signature.args[0], source, row, column, _WIDE))
         value.align = 8
         return builder.fptrunc(value, _VECTOR)
 

@@ -134,16 +134,22 @@ def factor_lines(filled: Network, g_row: float, g_col: float, s_row: Floats, s_c
         filled.drive_row, filled.drive_col, filled.reach_row, filled.reach_col, filled.coarse,
         filled.coarse_key, filled.total_row, filled.total_col,
     )  # fmt: skip
-    turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
-    fill_lanes(s_row, wire_row, net.drive_row)
-    fill_lanes(s_col, wire_col, net.drive_col)
+    factor_again(net, s_row, s_col)
+    return net
+
+
+@kernel
+def factor_again(net: Network, s_row: Floats, s_col: Floats) -> None:
+    """Factor all lines for the scaled conductances over columns, in place, and these drivers, S."""
+    turn(net.rows, net.columns, net.g_col, net.wire_row / net.wire_col, net.g_row)
+    fill_lanes(s_row, net.wire_row, net.drive_row)
+    fill_lanes(s_col, net.wire_col, net.drive_col)
     panels = net.reach_row.shape[0]
     for panel in range(0, panels, 2):
         factor_rows(net, panel, min(panel + 1, panels - 1))
     panels = net.reach_col.shape[0]
     for panel in range(0, panels, 2):
         factor_columns(net, panel, min(panel + 1, panels - 1))
-    return net
 
 
 @kernel

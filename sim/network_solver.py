@@ -16,7 +16,7 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32
 from .coarse import MODES
-from .lanes import LANES, TURNED, fma, larger, load, minus, plus, splat, store, times, turned
+from .lanes import LANES, TURNED, fma, larger, load, load_wide, minus, plus, splat, store, times, turned
 from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, largest_of, sweep_rows
 from .lines import Lines
 from .panels import clear, copy, new_panels, pack, padded, turn, unpack
@@ -73,6 +73,19 @@ def largest_in(panels: Floats32) -> float:
     for record in range(panels.shape[0]):
         size = larger(size, load(panels, record))
     return largest_of(size)
+
+
+@kernel
+def largest_of_all(values: Floats) -> float:
+    """Largest magnitude in an array (rows, columns), C-ordered, rounded to float32."""
+    columns, most = values.shape[1], splat(np.float32(0.0))
+    whole = values.size // LANES * LANES
+    for start in range(0, whole, LANES):
+        most = larger(most, load_wide(values, 0, start))
+    largest = largest_of(most)
+    for place in range(whole, values.size):
+        largest = max(largest, abs(values[place // columns, place % columns]))
+    return largest
 
 
 @kernel
