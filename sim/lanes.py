@@ -266,35 +266,17 @@ def _lane(_typing: Any, _value: Any, _index: Any) -> Any:
 
 
 @intrinsic
-def _fma(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _llvm(builder, "fma", *arguments)
-
-    return _LANES(_LANES, _LANES, _LANES), generate
-
-
-@intrinsic
-def _minus_product(_typing: Any, _one: Any, _other: Any, _whole: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        one, other, whole = arguments
-        return _llvm(builder, "fma", builder.fneg(one), other, whole)
-
-    return _LANES(_LANES, _LANES, _LANES), generate
-
-
-@intrinsic
-def _product_minus(_typing: Any, _one: Any, _other: Any, _part: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        one, other, part = arguments
-        return _llvm(builder, "fma", one, other, builder.fneg(part))
-
-    return _LANES(_LANES, _LANES, _LANES), generate
-
-
-@intrinsic
 def _magnitude(_typing: Any, _value: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return _llvm(builder, "fabs", arguments[0])
+
+    return _LANES(_LANES), generate
+
+
+@intrinsic
+def _root(_typing: Any, _value: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _llvm(builder, "sqrt", arguments[0])
 
     return _LANES(_LANES), generate
 
@@ -339,6 +321,19 @@ def _reciprocal(_typing: Any, _value: Any) -> Any:
     return _LANES(_LANES), generate
 
 
+def _fused(minus_product: bool, minus_addend: bool) -> Callable[[Lanes, Lanes, Lanes], Lanes]:
+    @intrinsic
+    def function(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            one, other, addend = arguments
+            one = builder.fneg(one) if minus_product else one
+            return _llvm(builder, "fma", one, other, builder.fneg(addend) if minus_addend else addend)
+
+        return _LANES(_LANES, _LANES, _LANES), generate
+
+    return cast(Callable[[Lanes, Lanes, Lanes], Lanes], function)
+
+
 def _binary(operation: str) -> Callable[[Lanes, Lanes], Lanes]:
     @intrinsic
     def function(_typing: Any, _one: Any, _other: Any) -> Any:
@@ -370,16 +365,18 @@ where_zero = cast(Callable[[States, int, int, Lanes], Lanes], _where_zero)
 """where_zero(states, i, j, value): value where states[i, j : j + 16] is 0, else 0."""
 lane = cast(Callable[[Lanes, int], float], _lane)
 """lane(value, index): one of the 16 numbers."""
-fma = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _fma)
+fma = _fused(False, False)
 """fma(a, b, c) = a b + c, rounded once."""
 larger = cast(Callable[[Lanes, Lanes], Lanes], _larger)
 """larger(size, value): the larger of size and |value| in every lane."""
-minus_product = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _minus_product)
+minus_product = _fused(True, False)
 """minus_product(a, b, c) = c - a b, rounded once."""
-product_minus = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _product_minus)
+product_minus = _fused(False, True)
 """product_minus(a, b, c) = a b - c, rounded once."""
 magnitude = cast(Callable[[Lanes], Lanes], _magnitude)
 """magnitude(value): |value|."""
+root = cast(Callable[[Lanes], Lanes], _root)
+"""root(value): square root."""
 where_positive = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _where_positive)
 """where_positive(test, value, other): value where test > 0, else other."""
 higher = cast(Callable[[Lanes, Lanes], Lanes], _higher)
