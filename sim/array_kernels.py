@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from ..compiled import kernel
 from ._types import Floats, States
 from .bias import solve_pulse
@@ -42,8 +40,8 @@ def solve_interval(
     """
     load_cells(cells, state, work)
     return solve_pulse(
-        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
-        junction, row_current, column_current,
+        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, junction[:0], junction,
+        row_current, column_current,
     )  # fmt: skip
 
 
@@ -51,13 +49,14 @@ def solve_interval(
 def pulse_voltages(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
     edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace, loaded: bool,
-    volts: Floats, opened: States, row_current: Floats, column_current: Floats,
+    volts: Floats, opened: States, row_current: Floats, column_current: Floats, spare_row: Floats,
+    spare_column: Floats,
 ) -> tuple[float, float]:  # fmt: skip
     """Junction voltages in every interval of one pulse, with the states frozen at its start.
 
     Rows close their gates at `widths[i]`; `edges` are the distinct closing times in rising order, and
-    `volts` is (edges, rows, columns). `loaded` says that `work` holds the cells; `opened`, (rows,), is
-    scratch.
+    `volts` is (edges, rows, columns). `loaded` says that `work` holds the cells; `opened`, (rows,), and
+    the spares are scratch.
 
     Returns:
         Energy given by the drivers, J (NaN if a solve did not converge), and the last residual, V. The
@@ -71,15 +70,14 @@ def pulse_voltages(
         for i in range(widths.size):
             opened[i] = 1 if widths[i] >= edges[k] else 0
         outer, residual = solve_pulse(
-            empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
+            empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, volts[k, :0],
             volts[k], rows_now, columns_now,
         )  # fmt: skip
         if outer < 0:
             return math.nan, residual
         energy += driver_power(lines, rows_now, columns_now) * (edges[k] - began)
         began = edges[k]
-        if k == 0 and edges.size > 1:
-            rows_now, columns_now = np.empty(row_current.size), np.empty(column_current.size)
+        rows_now, columns_now = spare_row, spare_column
     return energy, 0.0
 
 
