@@ -35,8 +35,9 @@ from .lanes import (
     times,
     turned,
 )
+from .line_currents import TOGETHER, add_lanes, take_row_currents
 from .line_solver import TINY, Network, largest_of
-from .network_solver import MOST_SWEEPS, sum_currents
+from .network_solver import MOST_SWEEPS
 from .panels import clear, copy, padded, unpack
 
 JUNCTION_STEPS = 3
@@ -199,14 +200,19 @@ def take_followed(
         work.network.dr, work.network.c, work.network.level_row, work.network.level_col,
     )  # fmt: skip
     conductances, barriers, junctions = work.conductance_p, work.barrier, work.junction
-    seen, carried = work.network.r, work.network.p
+    seen, sums = work.network.r, work.network.scratch
     scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
-    wire, zero, passive = splat(np.float32(net.wire_col)), splat(np.float32(0.0)), access.resistance == 0.0
+    zero, passive = splat(np.float32(0.0)), access.resistance == 0.0
     sweep_rows_for(rows, columns, net.e_row, work.network.b_col, net.wire_row / net.wire_col, dr)
+    clear(sums)
+    column_current[:] = 0.0
     for j0 in range(0, columns, LANES):
         base, level = j0 // LANES * depth, load(level_col, j0 // LANES)
-        leak = kept(splat(np.float32(access.leak)), columns - j0)
+        leak, down = kept(splat(np.float32(access.leak)), columns - j0), zero
         for i0 in range(0, rows, TURNED):
+            if i0 % TOGETHER == 0:
+                add_lanes(down, 1.0, j0, column_current)
+                down = zero
             across = turned(dr, i0 // LANES * height + j0, i0 % LANES != 0)
             for i in range(i0, min(i0 + TURNED, rows)):
                 record = base + i
@@ -224,11 +230,13 @@ def take_followed(
                         load(conductances, record), load(barriers, record), volt, load(junctions, record),
                         scale, ohms, JUNCTION_STEPS,
                     )  # fmt: skip
+                down = plus(down, current)
+                store(sums, i, plus(load(sums, i), current))
                 store(seen, record, volt)
                 store(junctions, record, found)
-                store(carried, record, times(wire, current))
+        add_lanes(down, 1.0, j0, column_current)
+    take_row_currents(net, sums, 1.0, row_current, column_current)
     if volts.size > 0:
         unpack(seen, volts)
     if junction.size > 0:
         unpack(junctions, junction)
-    sum_currents(net, carried, work.network.scratch, row_current, column_current)

@@ -26,8 +26,9 @@ from .lanes import (
     times,
     turned,
 )
+from .line_currents import TOGETHER, add_lanes, take_row_currents
 from .line_solver import TINY, Network, largest_of
-from .panels import padded, whole_nodes
+from .panels import clear, padded, whole_nodes
 
 
 @kernel
@@ -139,27 +140,39 @@ def sweep_at_levels(
 @kernel
 def take_levels_solved(
     net: Network, level_row: Floats32, level_col: Floats32, dr: Floats32, c: Floats32, volts: Floats,
-    seen: Floats32, currents: Floats32,
+    seen: Floats32, sums: Floats32, row_current: Floats, column_current: Floats,
 ) -> None:  # fmt: skip
-    """Voltages of all cells, V, (rows, columns) or (0, 0) if not wanted, and their currents times the column
-    segment, over columns. `seen` is scratch, over columns."""
-    rows, columns, g = net.rows, net.columns, net.g_col
-    depth, height = padded(rows), padded(columns)
+    """Voltages of all cells, V, (rows, columns) or (0, 0) if not wanted, and currents of all lines, A.
+
+    `seen`, over columns, and `sums`, (padded rows, 16), are scratch.
+    """
+    rows, columns, g, scale = net.rows, net.columns, net.g_col, 1.0 / net.wire_col
+    depth, height, zero = padded(rows), padded(columns), splat(np.float32(0.0))
+    clear(sums)
+    column_current[:] = 0.0
     # From the last panel to the first: what is written beyond the last line is written over.
     for panel in range((columns - 1) // LANES, -1, -1):
         j0, base, level = panel * LANES, panel * depth, load(level_col, panel)
         whole = min(whole_nodes(rows, columns, j0), rows) if volts.size > 0 else 0
+        down = zero
         for i0 in range(0, rows, TURNED):
+            if i0 % TOGETHER == 0:
+                add_lanes(down, scale, j0, column_current)
+                down = zero
             across = turned(dr, i0 // LANES * height + j0, i0 % LANES != 0)
             for i in range(i0, min(i0 + TURNED, rows)):
                 drop = minus(across[i - i0], load(c, base + i))
                 volt = plus(minus(spread(level_row, i), level), drop)
-                store(currents, base + i, times(load(g, base + i), volt))
+                current = times(load(g, base + i), volt)
+                down = plus(down, current)
+                store(sums, i, plus(load(sums, i), current))
                 if i < whole:
                     store_wide(volts, i, j0, volt)
                 else:
                     store(seen, base + i, volt)
+        add_lanes(down, scale, j0, column_current)
         if volts.size > 0:
             for i in range(whole, rows):
-                for lane in range(min(LANES, columns - j0)):
-                    volts[i, j0 + lane] = np.float64(seen[base + i, lane])
+                for k in range(min(LANES, columns - j0)):
+                    volts[i, j0 + k] = np.float64(seen[base + i, k])
+    take_row_currents(net, sums, scale, row_current, column_current)

@@ -22,7 +22,7 @@ from .lanes import LANES, TURNED, fma, larger, load, load_wide, minus, plus, spl
 from .level_sweeps import sweep_at_levels, sweep_rows_at, take_levels_solved
 from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, largest_of, sweep_rows
 from .lines import Lines
-from .panels import clear, copy, new_panels, pack, padded, turn, unpack
+from .panels import clear, copy, new_panels, new_records, pack, padded, turn, unpack
 from .two_level import conjugate_gradients
 
 MOST_SWEEPS = 7
@@ -63,9 +63,8 @@ def new_workspace(rows: int, columns: int) -> Workspace:
         new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
         new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
         new_panels(rows, columns), new_panels(rows, columns),
-        np.zeros((max(padded(rows), 2 * MODES), LANES), np.float32),
-        np.zeros((padded(rows) // LANES, LANES), np.float32),
-        np.zeros((padded(columns) // LANES, LANES), np.float32),
+        new_records(max(padded(rows), 2 * MODES)), new_records(padded(rows) // LANES),
+        new_records(padded(columns) // LANES),
     )  # fmt: skip
 
 
@@ -252,8 +251,10 @@ def solve_network(
                 net.rows, net.columns, net.g_row, net.e_row, work.level_row, work.level_col, column, False,
                 work.dr,
             )  # fmt: skip
-            take_levels_solved(net, work.level_row, work.level_col, work.dr, column, volts, work.r, work.p)
-            sum_currents(net, work.p, work.scratch, row_current, column_current)
+            take_levels_solved(
+                net, work.level_row, work.level_col, work.dr, column, volts, work.r, work.scratch,
+                row_current, column_current,
+            )  # fmt: skip
             return iterations, size
     drive(net, lines, emf, work)
     iterations, size = solve_deviations(net, accuracy, most, work)
