@@ -2,10 +2,11 @@
 
 The lines are factored once, for conductances g of the cells: the slopes dI/dV at the voltages of ideal
 lines, or those of another bias. With the drops delta = dr - dc and V = V0 + delta, a cell of true current
-I(V) is the conductance g in parallel with the current b = I(V) - g delta, so each outer iteration solves the
-factored network for the change of b alone. Slopes at the ideal voltages make the first solve wrong only by
-the square of the drop; any other g shrinks the error by the drop along the lines over the voltage of a cell,
-times the relative change of conductance: far below 1, and below 0.7 even on a dead line.
+I(V) is the conductance g in parallel with the current b = I(V) - g delta. Where few sweeps suffice, each of
+them takes up b anew (`bias_sweeps`); else each outer iteration solves the factored network for the change of
+b alone. Slopes at the ideal voltages make the first solve wrong only by the square of the drop; any other g
+shrinks the error by the drop along the lines over the voltage of a cell, times the relative change of
+conductance: far below 1, and below 0.7 even on a dead line.
 """
 
 import math
@@ -51,7 +52,7 @@ voltage is smaller."""
 CORRECTION_TOLERANCE = 3e-7
 """Of the linear solve of one correction, V."""
 MOST_OUTER = 100
-ROUGH_FIRST = 0.05
+ROUGH_FIRST = 0.03
 """Share of an error that a sweep keeps above which the drops of a pulse are worth a second factoring."""
 ROUGH_TOLERANCE = 2e-3
 """Of the solve that finds where, V."""
