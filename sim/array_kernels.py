@@ -2,14 +2,14 @@
 
 import math
 
-import numpy as np
-
 from ..compiled import kernel
 from ._types import Floats, States
-from .bias import BiasWorkspace, load_cells, solve_pulse
+from .bias import solve_pulse
+from .cell_panels import BiasWorkspace, load_cells
 from .cells import Access, Cells, Dynamics, damage_of
 from .line_solver import Network
 from .lines import Lines
+from .network_solver import largest_of_all
 from .philox import NOISE_STREAM, Word, normal
 
 NEGLIGIBLE_DAMAGE = 1e-18
@@ -40,8 +40,8 @@ def solve_interval(
     """
     load_cells(cells, state, work)
     return solve_pulse(
-        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
-        junction, row_current, column_current,
+        empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, junction[:0], junction,
+        row_current, column_current,
     )  # fmt: skip
 
 
@@ -49,13 +49,14 @@ def solve_interval(
 def pulse_voltages(
     cells: Cells, state: States, dynamics: Dynamics, access: Access, lines: Lines, widths: Floats,
     edges: Floats, tolerance: float, most: int, empty: Network, work: BiasWorkspace, loaded: bool,
-    volts: Floats, opened: States, row_current: Floats, column_current: Floats,
+    volts: Floats, opened: States, row_current: Floats, column_current: Floats, spare_row: Floats,
+    spare_column: Floats,
 ) -> tuple[float, float]:  # fmt: skip
     """Junction voltages in every interval of one pulse, with the states frozen at its start.
 
     Rows close their gates at `widths[i]`; `edges` are the distinct closing times in rising order, and
-    `volts` is (edges, rows, columns). `loaded` says that `work` holds the cells; `opened`, (rows,), is
-    scratch.
+    `volts` is (edges, rows, columns). `loaded` says that `work` holds the cells; `opened`, (rows,), and
+    the spares are scratch.
 
     Returns:
         Energy given by the drivers, J (NaN if a solve did not converge), and the last residual, V. The
@@ -69,15 +70,14 @@ def pulse_voltages(
         for i in range(widths.size):
             opened[i] = 1 if widths[i] >= edges[k] else 0
         outer, residual = solve_pulse(
-            empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, np.empty((0, 0)),
+            empty, work, access, dynamics.half_voltage, opened, lines, tolerance, most, volts[k, :0],
             volts[k], rows_now, columns_now,
         )  # fmt: skip
         if outer < 0:
             return math.nan, residual
         energy += driver_power(lines, rows_now, columns_now) * (edges[k] - began)
         began = edges[k]
-        if k == 0 and edges.size > 1:
-            rows_now, columns_now = np.empty(row_current.size), np.empty(column_current.size)
+        rows_now, columns_now = spare_row, spare_column
     return energy, 0.0
 
 
@@ -85,11 +85,7 @@ def pulse_voltages(
 def wear(cells: Cells, dynamics: Dynamics, volts: Floats, duration: float) -> int:
     """Add the damage of `duration` s at `volts` to every junction; returns how many broke."""
     m, n = volts.shape
-    largest = 0.0
-    for i in range(m):
-        for j in range(n):
-            largest = max(largest, abs(volts[i, j]))
-    if damage_of(dynamics, largest, duration) < NEGLIGIBLE_DAMAGE:
+    if damage_of(dynamics, (1.0 + 1e-6) * largest_of_all(volts), duration) < NEGLIGIBLE_DAMAGE:
         return 0
     broken = 0
     for i in range(m):

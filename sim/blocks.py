@@ -3,11 +3,13 @@
 The loops index from 0 with unsigned numbers, keep to few arrays and have no branch; each of these is needed.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import fused_kernel, kernel
-from ._types import Floats, Floats32, States
+from ._types import Floats, Floats32, Integers, States
 from .philox import PULSE_STREAM, Word, Words, philox_4x32
 
 Halves = NDArray[np.uint16]
@@ -19,6 +21,8 @@ PLANES = 5
 """Numbers of a sketch."""
 SHAPE = 7
 """Coefficients of the shape that all sketches of a state share."""
+AT_ONCE = 16
+"""Jumps drawn side by side."""
 OPEN, FLIPS, STAYS = np.int8(0), np.int8(1), np.int8(2)
 STEPS = 4096
 """Steps of u that its first 12 bits tell apart."""
@@ -39,6 +43,37 @@ EDGES = _edges()
 
 # Lower and upper edge of a step in one word, so that one load fetches both.
 _BRACKETS: Words = np.stack([EDGES[:-1], EDGES[1:]], axis=1).astype(np.float32).ravel().view(np.uint64)
+
+
+class Draft(NamedTuple):
+    """Scratch of the draws of one pulse."""
+
+    words: Words
+    """Random words of a block, (BLOCK / 4,)."""
+    bits: Halves
+    """The same, 16 bits a cell."""
+    found: Words
+    """Brackets of a block, (BLOCK,)."""
+    brackets: Floats32
+    """The same, two numbers a cell."""
+    verdicts: States
+    """On the cells of a block, (BLOCK,)."""
+    skips: Floats
+    """Uniforms of jumps, (AT_ONCE,)."""
+    accepts: Floats
+    """Uniforms of the candidates they lead to, (AT_ONCE,)."""
+    flipped: Integers
+    """(cells,)."""
+
+
+@kernel
+def new_draft(cells: int) -> Draft:
+    """Scratch for arrays of so many cells."""
+    words, found = np.empty(BLOCK // 4, np.uint64), np.empty(BLOCK, np.uint64)
+    return Draft(
+        words, words.view(np.uint16), found, found.view(np.float32), np.empty(BLOCK, np.int8),
+        np.empty(AT_ONCE), np.empty(AT_ONCE), np.empty(cells, np.int64),
+    )  # fmt: skip
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..compiled import by_reference, kernel
 from ._types import Floats, Integers, States
-from .bias import BiasWorkspace, new_bias_workspace
+from .cell_panels import BiasWorkspace, new_bias_workspace
 from .cells import Access, Cells, Dynamics
 from .disturb import RUNGS, largest_pull
 from .effective import Effective, forget, new_effective

@@ -19,13 +19,15 @@ import math
 import numpy as np
 
 from ..compiled import kernel
-from ._types import Floats, Floats32, Integers, States
+from ._types import Floats, Floats32, States
 from .blocks import (
+    AT_ONCE,
     BLOCK,
     EDGES,
     OPEN,
     STAYS,
     STEPS,
+    Draft,
     count_above,
     count_beyond,
     find_brackets,
@@ -40,8 +42,6 @@ from .philox import PULSE_STREAM, Word, uniform_pair
 
 _REFINE, _JUMP = 2**30, 2**31
 """Where the indices of further bits and of jumps begin."""
-_AT_ONCE = 16
-"""Jumps drawn side by side."""
 _LOG_UNLIKELY = math.log1p(-LIKELY)
 
 
@@ -78,21 +78,21 @@ def unlikely(state: int, lowest: float, highest: float, windows: Floats32, cell:
 @kernel
 def thin(
     cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, windows: Floats32, faint: Floats32, seed: Word, tile: int, event: int, flipped: Integers,
+    highest: Floats, windows: Floats32, faint: Floats32, seed: Word, tile: int, event: int, draft: Draft,
 ) -> int:  # fmt: skip
-    """Draw the cells inside their windows; writes the cells that flip into `flipped`, returns their
+    """Draw the cells inside their windows; writes the cells that flip into `draft.flipped`, returns their
     number."""
     n = state.shape[1]
     flips, cell, jump = 0, -1, 0
-    skips, accepts = np.empty(_AT_ONCE), np.empty(_AT_ONCE)
+    skips, accepts, flipped = draft.skips, draft.accepts, draft.flipped
     while True:
-        if jump % _AT_ONCE == 0:
-            for k in range(np.uint64(_AT_ONCE)):
+        if jump % AT_ONCE == 0:
+            for k in range(np.uint64(AT_ONCE)):
                 skips[k], accepts[k] = uniform_pair(
                     seed, PULSE_STREAM + 4 * tile, event, np.uint64(_JUMP + jump) + k
                 )
-        accept = accepts[jump % _AT_ONCE]
-        length = math.log(skips[jump % _AT_ONCE]) / _LOG_UNLIKELY
+        accept = accepts[jump % AT_ONCE]
+        length = math.log(skips[jump % AT_ONCE]) / _LOG_UNLIKELY
         if length >= state.size - 1 - cell:
             return flips
         cell += 1 + int(length)
@@ -113,10 +113,10 @@ def thin(
 
 @kernel
 def draw_pulse(
-    cells: Cells, dynamics: Dynamics, state: States, volts: Floats, edges: Floats, lowest: Floats,
-    highest: Floats, windows: Floats32, faint: Floats32, bounds: Floats, fits: Floats32, margin: float,
-    shape: Floats32, sketches: Floats32, margins: Floats, drifting: bool, seed: Word, tile: int, event: int,
-    flipped: Integers,
+    cells: Cells, dynamics: Dynamics, state: States, states: States, volts: Floats, edges: Floats,
+    lowest: Floats, highest: Floats, windows: Floats32, faint: Floats32, bounds: Floats, fits: Floats32,
+    margin: float, shape: Floats32, sketches: Floats32, margins: Floats, drifting: bool, seed: Word,
+    tile: int, event: int, draft: Draft,
 ) -> tuple[int, int]:  # fmt: skip
     """Flip cells by what they saw in one pulse.
 
@@ -124,6 +124,7 @@ def draw_pulse(
         cells: parameters.
         dynamics: law.
         state: (rows, columns), changed in place.
+        states: the same, (cells,).
         volts: of the junctions, (intervals, rows, columns), V.
         edges: ends of the intervals, s.
         lowest: lowest voltage of each cell over the intervals, (cells,).
@@ -140,20 +141,18 @@ def draw_pulse(
         seed: key.
         tile: number of the array.
         event: number of the pulse.
-        flipped: scratch (cells,).
+        draft: scratch.
 
     Returns:
         Number of flips, and how often the law was evaluated for want of a fit.
     """
-    states = state.ravel()
     size, padded = states.size, windows.size // 2
     rare = thin(
-        cells, dynamics, state, volts, edges, lowest, highest, windows, faint, seed, tile, event, flipped
+        cells, dynamics, state, volts, edges, lowest, highest, windows, faint, seed, tile, event, draft
     )
     sketched = fits.shape[1] > 0 and not drifting
-    words, found = np.empty(BLOCK // 4, np.uint64), np.empty(BLOCK, np.uint64)
-    bits, brackets = words.view(np.uint16), found.view(np.float32)
-    verdicts = np.empty(BLOCK, np.int8)
+    words, bits, found, brackets = draft.words, draft.bits, draft.found, draft.brackets
+    verdicts, flipped = draft.verdicts, draft.flipped
     flips, evaluated, single = 0, 0, edges.size == 1
     for block in range(padded // BLOCK):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, size)

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, Integers, States
-from .bias import BiasWorkspace
+from .cell_panels import BiasWorkspace
 from .lanes import (
     LANES,
     TURNED,

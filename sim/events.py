@@ -13,8 +13,8 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Integers, States
 from .array_kernels import driver_power, solve_interval
-from .bias import BiasWorkspace
 from .blocks import BLOCK, first_bits, step_of
+from .cell_panels import BiasWorkspace
 from .cells import Access, Cells, Dynamics, cell_hazard, reduced_drive
 from .draws import uniform_of
 from .line_solver import Network

@@ -6,6 +6,7 @@ machine has (AVX-512, AVX2, SSE, NEON). They can be called in kernels only. A mu
 fused where it is written as `fma` and nowhere else, so results do not depend on how code was inlined.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -13,9 +14,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
-from numba.extending import intrinsic, register_model
+from numba.extending import intrinsic, overload, register_model
 
-from ._types import Floats, Floats32
+from ._types import Floats, Floats32, States
 
 LANES = 16
 TURNED = 8
@@ -23,7 +24,7 @@ TURNED = 8
 
 _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _HALF = ir.VectorType(_FLOAT, LANES), ir.VectorType(_FLOAT, TURNED)
-_WIDE = ir.VectorType(ir.DoubleType(), LANES)
+_WIDE, _TILE_VALUE = ir.VectorType(ir.DoubleType(), LANES), ir.ArrayType(_VECTOR, TURNED)
 
 
 class Lanes:
@@ -37,7 +38,14 @@ class LanesType(types.Type):
         cast(Any, super()).__init__(name="Lanes16")
 
 
-_LANES = LanesType()
+class TileType(types.Type):
+    """The numba type of what `turned` gives: lanes, one a node, to be indexed from 0 to `TURNED` - 1."""
+
+    def __init__(self) -> None:
+        cast(Any, super()).__init__(name="Tile16")
+
+
+_LANES, _TILE = LanesType(), TileType()
 
 
 @register_model(LanesType)
@@ -46,6 +54,14 @@ class _LanesModel(PrimitiveModel):
 
     def __init__(self, manager: Any, numba_type: Any) -> None:
         cast(Any, super()).__init__(manager, numba_type, _VECTOR)
+
+
+@register_model(TileType)
+class _TileModel(PrimitiveModel):
+    """A tile is a pointer to lanes on the stack of the kernel."""
+
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        cast(Any, super()).__init__(manager, numba_type, _TILE_VALUE.as_pointer())
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, record: Any, kind: Any) -> Any:
@@ -128,24 +144,54 @@ def _turned(_typing: Any, array: Any, _record: Any, _second: Any) -> Any:
                 pointer = builder.bitcast(builder.gep(start, [offset]), _HALF.as_pointer())
                 rows.append(_load(builder, pointer))
             halves.append(_transpose(builder, rows))
-        values = [_shuffle(builder, one, other, range(LANES)) for one, other in zip(*halves, strict=True)]
-        return context.make_tuple(builder, signature.return_type, values)
+        # In memory, which LLVM does without where indices are known; a numba tuple would check them.
+        tile = cast(Any, cgutils).alloca_once(builder, _TILE_VALUE)
+        for place, (one, other) in enumerate(zip(*halves, strict=True)):
+            builder.store(_shuffle(builder, one, other, range(LANES)), _member(builder, tile, place))
+        return tile
 
-    return cast(Any, types).UniTuple(_LANES, TURNED)(array, types.int64, types.boolean), generate
+    return _TILE(array, types.int64, types.boolean), generate
 
 
-def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any) -> Any:
-    """Pointer to 16 doubles at (row, column) of a C-ordered float64 array of two dimensions."""
+def _member(builder: Any, tile: Any, place: Any) -> Any:
+    """Pointer to one of the lanes of a tile."""
+    zero = ir.Constant(_LONG, 0)
+    return builder.gep(tile, [zero, ir.Constant(_LONG, place) if isinstance(place, int) else place])
+
+
+@intrinsic
+def _nth(_typing: Any, tile: Any, _place: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(_member(builder, *arguments))
+
+    return _LANES(tile, types.int64), generate
+
+
+@overload(operator.getitem)
+def _tile_getitem(tile: Any, place: Any) -> Any:
+    if isinstance(tile, TileType) and isinstance(place, cast(Any, types).Integer):
+        nth = cast(Callable[[Any, int], Lanes], _nth)
+
+        def of_tile(tile: Any, place: Any) -> Any:
+            return nth(tile, place)
+
+        return of_tile
+    return None
+
+
+def _cell(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any, kind: Any) -> Any:
+    """Pointer to `kind` at (row, column) of a C-ordered array of two dimensions."""
     found = context.make_array(array_type)(context, builder, array)
     width = builder.extract_value(found.shape, 1)
     pointer = builder.gep(found.data, [builder.add(builder.mul(row, width), column)])
-    return builder.bitcast(pointer, _WIDE.as_pointer())
+    return builder.bitcast(pointer, kind.as_pointer())
 
 
 @intrinsic
 def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = builder.load(_cell(context, builder, signature.args[0], *arguments))
+        source, row, column = arguments
+        value = builder.load(_cell(context, builder, signature.args[0], source, row, column, _WIDE))
         value.align = 8
         return builder.fptrunc(value, _VECTOR)
 
@@ -156,7 +202,7 @@ def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
 def _store_wide(_typing: Any, array: Any, _row: Any, _column: Any, _value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         target, row, column, value = arguments
-        pointer = _cell(context, builder, signature.args[0], target, row, column)
+        pointer = _cell(context, builder, signature.args[0], target, row, column, _WIDE)
         builder.store(builder.fpext(value, _WIDE), pointer).align = 8
         return context.get_dummy_value()
 
@@ -174,6 +220,44 @@ def _splat(_typing: Any, _value: Any) -> Any:
 
 
 @intrinsic
+def _spread(_typing: Any, array: Any, _index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, index = arguments
+        data = context.make_array(signature.args[0])(context, builder, source).data
+        empty = ir.Constant(_VECTOR, ir.Undefined)
+        first = builder.insert_element(empty, builder.load(builder.gep(data, [index])), ir.Constant(_INT, 0))
+        return _shuffle(builder, first, empty, [0] * LANES)
+
+    return _LANES(array, types.int64), generate
+
+
+@intrinsic
+def _kept(_typing: Any, _value: Any, _many: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(_INT, LANES)
+        empty = ir.Constant(kind, ir.Undefined)
+        first = builder.insert_element(empty, builder.trunc(arguments[1], _INT), ir.Constant(_INT, 0))
+        many = _shuffle(builder, first, empty, [0] * LANES)
+        inside = builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), many)
+        return builder.select(inside, arguments[0], ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(_LANES, types.int64), generate
+
+
+@intrinsic
+def _where_zero(_typing: Any, states: Any, _row: Any, _column: Any, _value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        states, row, column, value = arguments
+        kind = ir.VectorType(ir.IntType(8), LANES)
+        bits = builder.load(_cell(context, builder, signature.args[0], states, row, column, kind))
+        bits.align = 1
+        zero = builder.icmp_signed("==", bits, ir.Constant(kind, [0] * LANES))
+        return builder.select(zero, value, ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(states, types.int64, types.int64, _LANES), generate
+
+
+@intrinsic
 def _lane(_typing: Any, _value: Any, _index: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.extract_element(arguments[0], builder.trunc(arguments[1], _INT))
@@ -182,11 +266,29 @@ def _lane(_typing: Any, _value: Any, _index: Any) -> Any:
 
 
 @intrinsic
-def _fma(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
+def _magnitude(_typing: Any, _value: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _llvm(builder, "fma", *arguments)
+        return _llvm(builder, "fabs", arguments[0])
 
-    return _LANES(_LANES, _LANES, _LANES), generate
+    return _LANES(_LANES), generate
+
+
+@intrinsic
+def _root(_typing: Any, _value: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _llvm(builder, "sqrt", arguments[0])
+
+    return _LANES(_LANES), generate
+
+
+@intrinsic
+def _higher(_typing: Any, _one: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        # In this order one instruction of x86; NaN of `other` is kept.
+        one, other = arguments
+        return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+    return _LANES(_LANES, _LANES), generate
 
 
 @intrinsic
@@ -194,9 +296,19 @@ def _larger(_typing: Any, _one: Any, _other: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         size, value = arguments
         magnitude = _llvm(builder, "fabs", value)
-        return builder.select(builder.fcmp_unordered(">", magnitude, size), magnitude, size)
+        return builder.select(builder.fcmp_ordered(">", size, magnitude), size, magnitude)
 
     return _LANES(_LANES, _LANES), generate
+
+
+@intrinsic
+def _where_positive(_typing: Any, _test: Any, _value: Any, _other: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        test, value, other = arguments
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", test, zero), value, other)
+
+    return _LANES(_LANES, _LANES, _LANES), generate
 
 
 @intrinsic
@@ -207,6 +319,19 @@ def _reciprocal(_typing: Any, _value: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", value, zero), builder.fdiv(one, value), zero)
 
     return _LANES(_LANES), generate
+
+
+def _fused(minus_product: bool, minus_addend: bool) -> Callable[[Lanes, Lanes, Lanes], Lanes]:
+    @intrinsic
+    def function(_typing: Any, _one: Any, _other: Any, _addend: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            one, other, addend = arguments
+            one = builder.fneg(one) if minus_product else one
+            return _llvm(builder, "fma", one, other, builder.fneg(addend) if minus_addend else addend)
+
+        return _LANES(_LANES, _LANES, _LANES), generate
+
+    return cast(Callable[[Lanes, Lanes, Lanes], Lanes], function)
 
 
 def _binary(operation: str) -> Callable[[Lanes, Lanes], Lanes]:
@@ -232,14 +357,33 @@ store_wide = cast(Callable[[Floats, int, int, Lanes], None], _store_wide)
 """store_wide(array, i, j, value): into array[i, j : j + 16]."""
 splat = cast(Callable[[Any], Lanes], _splat)
 """splat(number): one float32 in every lane."""
+spread = cast(Callable[[Floats32, int], Lanes], _spread)
+"""spread(array, index): number `index` of a C-ordered array, counted through all of it, in every lane."""
+kept = cast(Callable[[Lanes, int], Lanes], _kept)
+"""kept(value, many): the first `many` lanes of value, 0 in the others."""
+where_zero = cast(Callable[[States, int, int, Lanes], Lanes], _where_zero)
+"""where_zero(states, i, j, value): value where states[i, j : j + 16] is 0, else 0."""
 lane = cast(Callable[[Lanes, int], float], _lane)
 """lane(value, index): one of the 16 numbers."""
-fma = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _fma)
+fma = _fused(False, False)
 """fma(a, b, c) = a b + c, rounded once."""
 larger = cast(Callable[[Lanes, Lanes], Lanes], _larger)
 """larger(size, value): the larger of size and |value| in every lane."""
+minus_product = _fused(True, False)
+"""minus_product(a, b, c) = c - a b, rounded once."""
+product_minus = _fused(False, True)
+"""product_minus(a, b, c) = a b - c, rounded once."""
+magnitude = cast(Callable[[Lanes], Lanes], _magnitude)
+"""magnitude(value): |value|."""
+root = cast(Callable[[Lanes], Lanes], _root)
+"""root(value): square root."""
+where_positive = cast(Callable[[Lanes, Lanes, Lanes], Lanes], _where_positive)
+"""where_positive(test, value, other): value where test > 0, else other."""
+higher = cast(Callable[[Lanes, Lanes], Lanes], _higher)
+"""higher(one, other): the larger of both in every lane."""
 reciprocal = cast(Callable[[Lanes], Lanes], _reciprocal)
 """reciprocal(value): 1/value where value > 0, else 0."""
 plus = _binary("fadd")
 minus = _binary("fsub")
 times = _binary("fmul")
+over = _binary("fdiv")

@@ -29,21 +29,26 @@ from .lanes import (
     TURNED,
     Lanes,
     fma,
+    kept,
     lane,
     larger,
     load,
     minus,
+    over,
     plus,
     reciprocal,
+    root,
     splat,
     store,
     times,
     turned,
+    where_positive,
 )
 from .panels import new_panels, pack, padded, turn
 
 TINY = np.float32(1e-20)
 """Added to every right-hand side, V: far below any drop, and large enough that no number turns denormal."""
+ONE, HALF = np.float32(1.0), np.float32(0.5)
 
 
 class Network(NamedTuple):
@@ -68,7 +73,12 @@ class Network(NamedTuple):
     drive_col: Floats32
     """Driver conductances times `wire_col`, (column panels, 16)."""
     reach_row: Floats32
-    """Drop along each row if all its devices had 1 V, in V, (row panels, 16); infinite if it floats."""
+    """How strongly the devices of each row pull at its wire, (row panels, 16); infinite if it floats.
+
+    With R_kl the resistance that nodes k and l share towards the driver, over the segment, and scaled
+    conductances g: the root of the sum of g_k g_l R_kl^2, which is at least the largest eigenvalue of
+    sqrt(g_k) R_kl sqrt(g_l) and on uniform lines 0.41 x^2, x = N sqrt(R_wire G), against 0.405 x^2.
+    """
     reach_col: Floats32
     """The same of each column."""
     coarse: Coarse
@@ -131,14 +141,22 @@ def factor_lines(filled: Network, g_row: float, g_col: float, s_row: Floats, s_c
         filled.drive_row, filled.drive_col, filled.reach_row, filled.reach_col, filled.coarse,
         filled.coarse_key, filled.total_row, filled.total_col,
     )  # fmt: skip
-    turn(rows, columns, net.g_col, wire_row / wire_col, net.g_row)
-    fill_lanes(s_row, wire_row, net.drive_row)
-    fill_lanes(s_col, wire_col, net.drive_col)
-    for i in range(0, rows, LANES):
-        factor_row(net, i)
-    for j in range(0, columns, LANES):
-        factor_column(net, j)
+    factor_again(net, s_row, s_col)
     return net
+
+
+@kernel
+def factor_again(net: Network, s_row: Floats, s_col: Floats) -> None:
+    """Factor all lines for the scaled conductances over columns, in place, and these drivers, S."""
+    turn(net.rows, net.columns, net.g_col, net.wire_row / net.wire_col, net.g_row)
+    fill_lanes(s_row, net.wire_row, net.drive_row)
+    fill_lanes(s_col, net.wire_col, net.drive_col)
+    panels = net.reach_row.shape[0]
+    for panel in range(0, panels, 2):
+        factor_rows(net, panel, min(panel + 1, panels - 1))
+    panels = net.reach_col.shape[0]
+    for panel in range(0, panels, 2):
+        factor_columns(net, panel, min(panel + 1, panels - 1))
 
 
 @kernel
@@ -198,63 +216,73 @@ def conductances_of(net: Network) -> Floats:
 @kernel
 def factor_row(net: Network, i: int) -> None:
     """Factor the sixteen row lines around row i, after conductances of theirs have changed."""
-    factor_panel(
-        net.rows,
-        net.columns,
-        i // LANES,
-        False,
-        net.g_row,
-        net.drive_row,
-        net.e_row,
-        net.reach_row,
-        net.total_row,
-    )
+    factor_rows(net, i // LANES, i // LANES)
 
 
 @kernel
 def factor_column(net: Network, j: int) -> None:
     """Factor the sixteen column lines around column j."""
-    factor_panel(
-        net.columns,
-        net.rows,
-        j // LANES,
-        True,
-        net.g_col,
-        net.drive_col,
-        net.e_col,
-        net.reach_col,
-        net.total_col,
-    )
+    factor_columns(net, j // LANES, j // LANES)
 
 
 @kernel
-def factor_panel(
-    lines: int, nodes: int, panel: int, driver_last: bool, g: Floats32, drive: Floats32, e: Floats32,
-    reach: Floats32, total: Floats32,
+def factor_rows(net: Network, first: int, second: int) -> None:
+    """Factor two panels of row lines, which may be the same."""
+    factor_panels(
+        net.rows, net.columns, first, second, False, net.g_row, net.drive_row, net.e_row, net.reach_row,
+        net.total_row,
+    )  # fmt: skip
+
+
+@kernel
+def factor_columns(net: Network, first: int, second: int) -> None:
+    """Factor two panels of column lines, which may be the same."""
+    factor_panels(
+        net.columns, net.rows, first, second, True, net.g_col, net.drive_col, net.e_col, net.reach_col,
+        net.total_col,
+    )  # fmt: skip
+
+
+@kernel
+def factor_panels(
+    lines: int, nodes: int, first: int, second: int, driver_last: bool, g: Floats32, drive: Floats32,
+    e: Floats32, reach: Floats32, total: Floats32,
 ) -> None:  # fmt: skip
-    """Elimination factors, reach and total conductance of one panel of lines."""
-    base = panel * padded(nodes)
-    source, one = load(drive, panel), splat(np.float32(1.0))
-    driven_at = nodes - 1 if driver_last else 0
-    distance = plus(reciprocal(source), splat(np.float32(driven_at)))
-    step = splat(np.float32(-1.0 if driver_last else 1.0))
-    s = far = summed = splat(np.float32(0.0))
-    q = one
-    for k in range(nodes):
-        own = load(g, base + k)
-        summed = plus(summed, own)
-        far = fma(own, distance, far)
-        distance = plus(distance, step)
-        if k == driven_at:
-            own = plus(own, source)
-        s = fma(s, q, own)
-        q = reciprocal(plus(s, one)) if k < nodes - 1 else reciprocal(s)
-        store(e, base + k, q)
-    store(reach, panel, far)
-    store(total, panel, summed)
-    for line in range(LANES):
-        if drive[panel, line] == 0.0 and panel * LANES + line < lines:
-            reach[panel, line] = np.inf
+    """Elimination factors, reach and total conductance of two panels of lines, side by side: each has to
+    wait for its divisions."""
+    base, last, depth = first * padded(nodes), nodes - 1, (second - first) * padded(nodes)
+    source, source2, one, zero = load(drive, first), load(drive, second), splat(ONE), splat(np.float32(0.0))
+    driven_at = splat(np.float32(last if driver_last else 0))
+    distance, distance2 = plus(reciprocal(source), driven_at), plus(reciprocal(source2), driven_at)
+    step, half, none = splat(-ONE if driver_last else ONE), splat(HALF), splat(np.float32(np.inf))
+    reached = reached2 = behind = behind2 = summed = summed2 = zero
+    s, s2 = (zero, zero) if driver_last else (source, source2)
+    q = q2 = one
+    for record in range(base, base + nodes):
+        own, own2 = load(g, record), load(g, record + depth)
+        square, square2 = times(times(own, distance), distance), times(times(own2, distance2), distance2)
+        if driver_last:
+            reached = fma(square, fma(half, own, summed), reached)
+            reached2 = fma(square2, fma(half, own2, summed2), reached2)
+        else:
+            reached = fma(own, fma(half, square, behind), reached)
+            reached2 = fma(own2, fma(half, square2, behind2), reached2)
+            behind, behind2 = plus(behind, square), plus(behind2, square2)
+        distance, distance2 = plus(distance, step), plus(distance2, step)
+        summed, summed2 = plus(summed, own), plus(summed2, own2)
+        if driver_last and record == base + last:
+            own, own2 = plus(own, source), plus(own2, source2)
+        s, s2 = fma(s, q, own), fma(s2, q2, own2)
+        q, q2 = over(one, plus(s, one)), over(one, plus(s2, one))
+        store(e, record, q)
+        store(e, record + depth, q2)
+    store(e, base + last, reciprocal(s))
+    store(e, base + last + depth, reciprocal(s2))
+    reached, reached2 = root(plus(reached, reached)), root(plus(reached2, reached2))
+    store(reach, first, kept(where_positive(source, reached, none), lines - first * LANES))
+    store(reach, second, kept(where_positive(source2, reached2, none), lines - second * LANES))
+    store(total, first, summed)
+    store(total, second, summed2)
 
 
 @kernel
@@ -278,21 +306,16 @@ def sweep(
     for first in range(0, lines, LANES):
         base = first // LANES * depth
         y = splat(np.float32(0.0))
+        # Whole tiles: beyond the last node e is 0.
         for k0 in range(0, nodes, TURNED):
             across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
             record = base + k0
-            if k0 + TURNED <= nodes:
-                for k in range(TURNED):
-                    right = load(b, record + k) if with_b else tiny
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
-                    store(out, record + k, y)
-            else:
-                for k in range(nodes - k0):
-                    right = load(b, record + k) if with_b else tiny
-                    own = load(e, record + k)
-                    y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
-                    store(out, record + k, y)
+            for k in range(TURNED):
+                right = load(b, record + k) if with_b else tiny
+                own = load(e, record + k)
+                y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
+                store(out, record + k, y)
+        y = load(out, base + nodes - 1)
         for record in range(base + nodes - 2, base - 1, -1):
             y = fma(load(e, record), y, load(out, record))
             store(out, record, y)
@@ -328,23 +351,17 @@ def accelerated_sweep(
     for first in range(0, lines, LANES):
         base = first // LANES * depth
         y = splat(np.float32(0.0))
+        # Whole tiles: beyond the last node e is 0.
         for k0 in range(0, nodes, TURNED):
             across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
-            if k0 + TURNED <= nodes:
-                for k in range(TURNED):
-                    own = load(e, base + k0 + k)
-                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, k0 + k, y)
-            else:
-                for k in range(nodes - k0):
-                    own = load(e, base + k0 + k)
-                    right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
-                    y = fma(own, y, times(own, right))
-                    store(scratch, k0 + k, y)
+            for k in range(TURNED):
+                own = load(e, base + k0 + k)
+                right = fma(load(g, base + k0 + k), across[k], load(b, base + k0 + k))
+                y = fma(own, y, times(own, right))
+                store(scratch, k0 + k, y)
+        y = splat(np.float32(0.0))
         for k in range(nodes - 1, -1, -1):
-            if k < nodes - 1:
-                y = fma(load(e, base + k), y, load(scratch, k))
+            y = fma(load(e, base + k), y, load(scratch, k))
             c, before = load(now, base + k), load(old, base + k)
             change = minus(y, c)
             size = larger(size, change)

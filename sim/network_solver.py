@@ -1,8 +1,9 @@
 """The compiled solve of a factored crossbar for one set of levels: choice of method, refinement, currents.
 
-The method follows from how fast plain line sweeps converge. `reach` bounds the drop along a line if all its
-devices had 1 V; the drop of the worst row is R and that of the worst column C (uniform lines: x^2/2 with x =
-N sqrt(R_wire G)), and a full sweep keeps at most rho = R/(1 + R) C/(1 + C) of an error. Small rho is
+The method follows from how fast plain line sweeps converge. A half sweep over rows is (T + D)^-1 D, whose
+eigenvalues are b/(1 + b) with those b of sqrt(D) T^-1 sqrt(D), at most R, the `reach` of the worst row
+(uniform lines: 0.41 x^2 with x = N sqrt(R_wire G)); likewise C of the columns. Since both are symmetric
+between square roots of D, a full sweep keeps at most rho = R/(1 + R) C/(1 + C) of an error. Small rho is
 accelerated with Chebyshev polynomials, which need neither inner products nor more arrays; beyond,
 `two_level` takes over. Where rounding to float32 could be amplified beyond the tolerance, as when rows and
 columns float, the residual is taken in float64 and solved for again.
@@ -16,10 +17,12 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats, Floats32
 from .coarse import MODES
-from .lanes import LANES, TURNED, fma, load, minus, plus, splat, store, times, turned
-from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, sweep_rows
+from .imbalance import add_panels, imbalance
+from .lanes import LANES, TURNED, fma, larger, load, load_wide, minus, plus, splat, store, times, turned
+from .level_sweeps import sweep_at_levels, sweep_rows_at, take_levels_solved
+from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, largest_of, sweep_rows
 from .lines import Lines
-from .panels import new_panels, pack, padded, turn, unpack
+from .panels import clear, copy, new_panels, new_records, pack, padded, turn, unpack
 from .two_level import conjugate_gradients
 
 MOST_SWEEPS = 7
@@ -60,22 +63,44 @@ def new_workspace(rows: int, columns: int) -> Workspace:
         new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
         new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
         new_panels(rows, columns), new_panels(rows, columns),
-        np.zeros((max(padded(rows), 2 * MODES), LANES), np.float32),
-        np.zeros((padded(rows) // LANES, LANES), np.float32),
-        np.zeros((padded(columns) // LANES, LANES), np.float32),
+        new_records(max(padded(rows), 2 * MODES)), new_records(padded(rows) // LANES),
+        new_records(padded(columns) // LANES),
     )  # fmt: skip
+
+
+@kernel
+def largest_in(panels: Floats32) -> float:
+    """Largest magnitude in an array of panels."""
+    size = splat(np.float32(0.0))
+    for record in range(panels.shape[0]):
+        size = larger(size, load(panels, record))
+    return largest_of(size)
+
+
+@kernel
+def largest_of_all(values: Floats) -> float:
+    """Largest magnitude in an array (rows, columns), C-ordered, rounded to float32."""
+    columns, most = values.shape[1], splat(np.float32(0.0))
+    whole = values.size // LANES * LANES
+    for start in range(0, whole, LANES):
+        most = larger(most, load_wide(values, 0, start))
+    largest = largest_of(most)
+    for place in range(whole, values.size):
+        largest = max(largest, abs(values[place // columns, place % columns]))
+    return largest
+
+
+@kernel
+def few_sweeps(rho: float) -> bool:
+    """Whether Chebyshev sweeps that keep `rho` of an error without acceleration are the fastest way."""
+    root = math.sqrt(1.0 - rho)
+    return ((1.0 - root) / (1.0 + root)) ** MOST_SWEEPS < 3e-6
 
 
 @kernel
 def contraction(net: Network) -> float:
     """Upper bound on the share of an error that one full sweep keeps; 1 if rows and columns float."""
-    row, column = 0.0, 0.0
-    for panel in range(net.reach_row.shape[0]):
-        for line in range(LANES):
-            row = max(row, np.float64(net.reach_row[panel, line]))
-    for panel in range(net.reach_col.shape[0]):
-        for line in range(LANES):
-            column = max(column, np.float64(net.reach_col[panel, line]))
+    row, column = largest_in(net.reach_row), largest_in(net.reach_col)
     return (1.0 - 1.0 / (1.0 + row)) * (1.0 - 1.0 / (1.0 + column))
 
 
@@ -133,8 +158,8 @@ def drive(net: Network, lines: Lines, emf: Floats, work: Workspace) -> None:
 def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Workspace) -> tuple[int, float]:
     """Accelerated sweeps from 0; leaves the column deviations in work.c. Returns sweeps and the error, V."""
     now, old = work.c, work.z
-    now[:] = np.float32(0.0)
-    old[:] = np.float32(0.0)
+    clear(now)
+    clear(old)
     root = math.sqrt(1.0 - rho)
     gain = (1.0 - root) / (1.0 + root) / (1.0 - rho)  # error after a sweep over its change
     sigma, shift = rho / (2.0 - rho), 2.0 / (2.0 - rho)
@@ -159,7 +184,7 @@ def chebyshev(net: Network, rho: float, tolerance: float, most: int, work: Works
         omega = 1.0 / (1.0 - sigma * sigma * (0.5 if sweeps == 1 else 0.25 * omega))
         size = gain * change
     if sweeps % 2 == 1:
-        work.c[:] = work.z
+        copy(work.z, work.c)
     return sweeps, size
 
 
@@ -172,9 +197,7 @@ def solve_once(net: Network, tolerance: float, most: int, work: Workspace) -> tu
     """
     rho = contraction(net)
     iterations, size = -1, math.inf
-    root = math.sqrt(1.0 - rho)
-    rate = (1.0 - root) / (1.0 + root)
-    if rate**MOST_SWEEPS < 3e-6:
+    if few_sweeps(rho):
         iterations, size = chebyshev(net, rho, tolerance, min(4 * MOST_SWEEPS, most), work)
     if not size <= tolerance:
         iterations, size = conjugate_gradients(
@@ -215,8 +238,26 @@ def solve_network(
     Returns:
         Sweeps used (-1 if it did not converge) and the last estimate of the error, V.
     """
+    accuracy, rho = reachable(lines, tolerance), contraction(net)
+    if emf.size == 0 and few_sweeps(rho):
+        set_levels(lines, work)
+        iterations, size = sweep_at_levels(
+            net, work.level_row, work.level_col, rho, accuracy, min(4 * MOST_SWEEPS, most), work.dr, work.c,
+            work.z, work.scratch,
+        )  # fmt: skip
+        if size <= accuracy:
+            column = work.z if iterations % 2 == 1 else work.c
+            sweep_rows_at(
+                net.rows, net.columns, net.g_row, net.e_row, work.level_row, work.level_col, column, False,
+                work.dr,
+            )  # fmt: skip
+            take_levels_solved(
+                net, work.level_row, work.level_col, work.dr, column, volts, work.r, work.scratch,
+                row_current, column_current,
+            )  # fmt: skip
+            return iterations, size
     drive(net, lines, emf, work)
-    iterations, size = solve_deviations(net, reachable(lines, tolerance), most, work)
+    iterations, size = solve_deviations(net, accuracy, most, work)
     take_results(net, work, emf, volts, row_current, column_current)
     return iterations, size
 
@@ -303,49 +344,6 @@ def sum_currents(
     for j in range(net.columns):
         if net.drive_col[j // LANES, j % LANES] == 0.0:
             column_current[j] = 0.0
-
-
-@kernel
-def add_panels(panels: Floats32, total: Floats) -> float:
-    """total (nodes, lines) += panels; returns the largest number added."""
-    nodes, lines = total.shape
-    size = 0.0
-    for k in range(nodes):
-        for line in range(lines):
-            value = np.float64(panels[line // LANES * padded(nodes) + k, line % LANES])
-            total[k, line] += value
-            size = max(size, abs(value))
-    return size
-
-
-@kernel
-def imbalance(net: Network, dr: Floats, dc: Floats, rows: Floats, columns: Floats) -> None:
-    """Subtract from the right-hand sides `rows` and `columns`, A, what deviations draw, in float64.
-
-    All arrays are (rows, columns).
-    """
-    m, n = dr.shape
-    depth = padded(m)
-    g_row, g_col = 1.0 / net.wire_row, 1.0 / net.wire_col
-    for i in range(m):
-        for j in range(n):
-            g = g_col * np.float64(net.g_col[j // LANES * depth + i, j % LANES])
-            current = g * (dr[i, j] - dc[i, j])
-            row, column = -current, current
-            if j > 0:
-                row += g_row * (dr[i, j - 1] - dr[i, j])
-            else:
-                row -= g_row * np.float64(net.drive_row[i // LANES, i % LANES]) * dr[i, j]
-            if j < n - 1:
-                row += g_row * (dr[i, j + 1] - dr[i, j])
-            if i > 0:
-                column += g_col * (dc[i - 1, j] - dc[i, j])
-            if i < m - 1:
-                column += g_col * (dc[i + 1, j] - dc[i, j])
-            else:
-                column -= g_col * np.float64(net.drive_col[j // LANES, j % LANES]) * dc[i, j]
-            rows[i, j] += row
-            columns[i, j] += column
 
 
 @kernel

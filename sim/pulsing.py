@@ -35,11 +35,24 @@ def apply_levels(
         Energy in J, the residual in V of a solve that failed (0 if none did; no cell was flipped by that
         repeat, and later ones are not given), flips, broken junctions, and the largest line current, A.
     """
+    volts = array.volts
+    if edges.size > 1:
+        rows, columns = array.state.shape
+        volts = np.empty((edges.size, rows, columns))
+    return _apply(
+        array, row_levels, column_levels, widths, edges, repeat, volts, row_currents, column_currents
+    )
+
+
+@kernel
+def _apply(
+    array: CompiledArray, row_levels: Floats, column_levels: Floats, widths: Floats, edges: Floats,
+    repeat: int, volts: Floats, row_currents: Floats, column_currents: Floats,
+) -> tuple[float, float, int, int, float]:  # fmt: skip
+    """As `apply_levels`; `volts` is scratch, (edges, rows, columns)."""
     lines = array.pulse_lines
     take_levels(row_levels, array.driver, lines.s_row, lines.v_row)
     take_levels(column_levels, array.driver, lines.s_col, lines.v_col)
-    rows, columns = array.state.shape
-    volts = array.volts if edges.size == 1 else np.empty((edges.size, rows, columns))
     energy, peak, flips, broken = 0.0, 0.0, 0, 0
     for k in range(repeat):
         if drift(array.sampler, array.pulses):
@@ -55,7 +68,7 @@ def apply_levels(
             given, residual = pulse_voltages(
                 array.cells, array.state, array.dynamics, array.access, lines, widths, edges, TOLERANCE,
                 MOST_ITERATIONS, array.pulse_network, array.work, array.loaded, volts, array.opened,
-                array.row_current, array.column_current,
+                array.row_current, array.column_current, array.spare_row, array.spare_column,
             )  # fmt: skip
         if math.isnan(given):
             array.loaded = False

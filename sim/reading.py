@@ -7,7 +7,8 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats
 from .array_kernels import add_noise, driver_power
-from .bias import factor_biased, load_cells, solve_biased, solve_pulse
+from .bias import factor_biased, solve_biased, solve_pulse
+from .cell_panels import load_cells
 from .cells import junction_conductance
 from .compiled_array import CompiledArray, states_changed
 from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_bounds

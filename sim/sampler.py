@@ -8,8 +8,8 @@ import numpy as np
 from numba.typed import List
 
 from ..compiled import by_reference, kernel
-from ._types import Floats, Floats32, Integers, States
-from .blocks import BLOCK, PLANES, SHAPE
+from ._types import Floats, Floats32, States
+from .blocks import BLOCK, PLANES, SHAPE, Draft, new_draft
 from .cells import Cells, Dynamics
 from .draws import draw_pulse
 from .drives import FAINT, FAINTER, LIKELY, TERMS, drives_at, fill_windows, fit_hazards, sketch_hazards
@@ -65,7 +65,12 @@ class Sampler:
         evaluated: evaluations of the law for pulses of each of these.
         fits: for each of these widths.
         no_fits: stands for fits where there are none.
-        scratch: (cells,).
+        width: of the latest pulse, s; 0 if what is known for it has to be looked up again.
+        single: whether that pulse had one interval.
+        near: windows for it.
+        place: its place among the widths; -1 if it has none.
+        fit: fits for it.
+        draft: scratch.
     """
 
     cells: Cells
@@ -83,7 +88,12 @@ class Sampler:
     evaluated: list[int]
     fits: list[Fits]
     no_fits: Fits
-    scratch: Integers
+    width: float
+    single: bool
+    near: Windows
+    place: int
+    fit: Fits
+    draft: Draft
 
 
 @kernel
@@ -111,7 +121,7 @@ def new_sampler(
     made = Sampler(
         cells, dynamics, seed, number, math.exp(6.0 * drift_sigma), drift_sigma, drift_pulses, log_rate,
         fittable, rungs, known_windows, widths, evaluated, known_fits, fits,
-        np.empty(cells.delta.size, np.int64),
+        0.0, True, windows, -1, fits, new_draft(cells.delta.size),
     )  # fmt: skip
     forget_cells(made)
     return made
@@ -130,6 +140,7 @@ def _forget_widths(sampler: Sampler) -> None:
     sampler.widths.clear()
     sampler.evaluated.clear()
     sampler.fits.clear()
+    sampler.width = 0.0
 
 
 @kernel
@@ -147,9 +158,10 @@ def draw_flips(
         highest: the same.
         event: number of the pulse.
     """
-    width, cells = edges[-1], volts[0].size
-    near = windows_for(sampler, width)
-    if edges.size == 1:
+    width, cells, single = edges[-1], volts[0].size, edges.size == 1
+    if width != sampler.width or single != sampler.single:
+        _look_up(sampler, width, single)
+    if single:
         lowest = highest = volts.reshape(-1)
     else:
         parts = volts.reshape((edges.size, cells))
@@ -158,16 +170,44 @@ def draw_flips(
             for part in range(1, edges.size):
                 lowest[cell] = min(lowest[cell], parts[part, cell])
                 highest[cell] = max(highest[cell], parts[part, cell])
-    place = _place_of(sampler, width, cells) if edges.size == 1 and sampler.fittable else -1
-    fits = sampler.fits[place] if place >= 0 else sampler.no_fits
+    return _draw(sampler, state, state.reshape(-1), volts, edges, lowest, highest, event)
+
+
+@kernel
+def _look_up(sampler: Sampler, width: float, single: bool) -> None:
+    """Have windows and fits for pulses of `width` s at hand."""
+    sampler.near = windows_for(sampler, width)
+    sampler.place = -1
+    sampler.fit = sampler.no_fits
+    if single and sampler.fittable:
+        sampler.place = _place_of(sampler, width, sampler.cells.delta.size)
+        sampler.fit = sampler.fits[sampler.place]
+    sampler.width = width
+    sampler.single = single
+
+
+@kernel
+def _draw(
+    sampler: Sampler, state: States, states: States, volts: Floats, edges: Floats, lowest: Floats,
+    highest: Floats, event: int,
+) -> int:  # fmt: skip
+    """As `draw_flips`, with what is known of pulses of this width at hand; `states` is `state`, (cells,)."""
+    near, fit = sampler.near, sampler.fit
     flips, evaluated = draw_pulse(
-        sampler.cells, sampler.dynamics, state, volts, edges, lowest, highest, near.windows, near.faint,
-        near.bounds, fits.fits, fits.margin, fits.shape, fits.sketches, fits.margins,
-        sampler.drift_sigma > 0.0, sampler.seed, sampler.number, event, sampler.scratch,
+        sampler.cells, sampler.dynamics, state, states, volts, edges, lowest, highest, near.windows,
+        near.faint, near.bounds, fit.fits, fit.margin, fit.shape, fit.sketches, fit.margins,
+        sampler.drift_sigma > 0.0, sampler.seed, sampler.number, event, sampler.draft,
     )  # fmt: skip
-    if place >= 0:
-        sampler.evaluated[place] += evaluated
+    if sampler.place >= 0 and evaluated > 0:
+        _count(sampler, evaluated)
     return flips
+
+
+@kernel
+def _count(sampler: Sampler, evaluated: int) -> None:
+    """Note evaluations of the law for the width at hand; fits may pay from now on."""
+    sampler.evaluated[sampler.place] += evaluated
+    sampler.width = 0.0
 
 
 @kernel
