@@ -8,6 +8,8 @@ import numba
 from numba.core import types
 from numba.experimental import structref
 
+from .references import BorrowingCompiler
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Record = TypeVar("Record")
@@ -19,7 +21,10 @@ def kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     Division follows numpy (no ZeroDivisionError). Floating point keeps IEEE order, so that results do
     not depend on how a loop was vectorised.
     """
-    return cast(Callable[Arguments, Result], numba.njit(cache=True, error_model="numpy")(function))
+    return cast(
+        Callable[Arguments, Result],
+        numba.njit(cache=True, error_model="numpy", pipeline_class=BorrowingCompiler)(function),
+    )
 
 
 def inlined_kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -37,7 +42,9 @@ def fused_kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, R
     """A `kernel` that may round a product and a sum at once, for estimates whose error is bounded anyway."""
     return cast(
         Callable[Arguments, Result],
-        numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function),
+        numba.njit(cache=True, error_model="numpy", fastmath={"contract"}, pipeline_class=BorrowingCompiler)(
+            function
+        ),
     )
 
 
