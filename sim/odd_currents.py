@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiled import kernel
-from ._types import Floats, Floats32, States
+from ._types import Floats32, Integers, States
 from .cells import Access, Cells
 from .lanes import (
     LANES,
@@ -32,13 +32,11 @@ from .lanes import (
     Lanes,
     fma,
     load,
-    load_wide,
     minus,
     plus,
     reciprocal,
     splat,
     store,
-    store_wide,
     times,
     turned,
 )
@@ -51,39 +49,50 @@ class OddParts(NamedTuple):
 
     third: Floats32
     """Coefficient of V^3 in the current of each cell, times the segment of a sensed line, 1/V^2."""
-    bend: Floats32
-    """Coefficient of V^5 over that of V^3, 1/V^2."""
-    drop: Floats32
-    """1 - u: drop along the driven line per volt at its driver, far ends at 0 V."""
     share: Floats32
     """Share of a current injected at the node that the sensed end takes, far ends held."""
+    drop: Floats32
+    """1 - u: drop along the driven line per volt at its driver, far ends at 0 V."""
+    bend: Floats32
+    """Coefficient of V^5 over that of V^3, 1/V^2."""
+    fed: Floats32
+    """Elimination factor of the sensed line times the conductance of the cell."""
+    sent: Floats32
+    """What the sensed end takes of V^3, A/V^3: `third` times `share`."""
+    drawn: Floats32
+    """What the shape of the driven line takes of V^3: `third` times `drop`."""
+    rest: Floats32
+    """Currents of the sensed lines per volt of emf on each driven line, beyond those that `share` tells of
+    the same emf at its cells, S; records as in a matrix of `effective`, (sensed panels * driven, 16)."""
     admittance: Floats32
     """Current into each driven line per volt at its driver, far ends at 0 V, times its segment, (driven
     panels, 16)."""
-    weight: Floats32
-    """Sum of g (1 - u) along each driven line, times its segment, (driven panels, 16)."""
+    ease: Floats32
+    """Emf per current drawn in the shape of each driven line, ohm/ohm, (driven panels, 16)."""
     line: Floats32
     """Scratch, (nodes of the longer line, 16)."""
+    near: Floats32
+    """Scratch, (nodes of a sensed line, 16)."""
     sums: Floats32
     """Scratch, (nodes of a sensed line, 16)."""
-    levels: Floats32
-    """Scratch: levels of the driven lines, (driven,), V."""
     carried: Floats32
-    """Scratch: their currents as levels w, (driven,), V."""
+    """Scratch: currents of the driven lines as levels -w, (padded driven,), V."""
     emf: Floats32
-    """Scratch: their emfs e, (driven panels, 16), V."""
+    """Scratch: their emfs e, (padded driven,), V."""
 
 
 @kernel
 def new_odd_parts(driven: int, sensed: int) -> OddParts:
     """Room for arrays of this size."""
-    p = padded(driven) // LANES
+    p, q = padded(driven) // LANES, padded(sensed) // LANES
     return OddParts(
         new_panels(sensed, driven), new_panels(sensed, driven), new_panels(sensed, driven),
-        new_panels(sensed, driven), np.zeros((p, LANES), np.float32),
-        np.zeros((p, LANES), np.float32), np.zeros((max(padded(driven), padded(sensed)), LANES), np.float32),
-        np.zeros((padded(driven), LANES), np.float32), np.zeros(driven, np.float32),
-        np.zeros(driven, np.float32), np.zeros((p, LANES), np.float32),
+        new_panels(sensed, driven), new_panels(sensed, driven), new_panels(sensed, driven),
+        new_panels(sensed, driven), np.zeros((q * driven, LANES), np.float32),
+        np.zeros((p, LANES), np.float32), np.zeros((p, LANES), np.float32),
+        np.zeros((max(padded(driven), padded(sensed)), LANES), np.float32),
+        np.zeros((padded(driven), LANES), np.float32), np.zeros((padded(driven), LANES), np.float32),
+        np.zeros(padded(driven), np.float32), np.zeros(padded(driven), np.float32),
     )  # fmt: skip
 
 
@@ -142,7 +151,9 @@ def follow_driven(parts: OddParts, net: Network, forward: bool, panel: int) -> N
         drawn = fma(own, near, drawn)
         weight = fma(own, minus(one, near), weight)
     store(parts.admittance, panel, drawn)
-    store(parts.weight, panel, weight)
+    ratio = net.wire_row / net.wire_col
+    scale = splat(np.float32(ratio if forward else 1.0 / ratio))
+    store(parts.ease, panel, times(scale, reciprocal(weight)))
     for s0 in range(0, nodes, LANES):
         for half in range(2):
             across = turned(parts.line, s0, half == 1)
@@ -187,11 +198,37 @@ def unit_potentials(
 
 
 @kernel
+def combine(parts: OddParts, net: Network, forward: bool, matrix: Floats32, driven: int) -> None:
+    """Find the products of what was found for cells and lines, which `inject_odd_currents` takes.
+
+    Args:
+        parts: `fed`, `sent`, `drawn` and `rest` are changed.
+        net: factored lines.
+        forward: whether columns are sensed.
+        matrix: of `effective`.
+        driven: number of driven lines.
+    """
+    g, e = (net.g_col, net.e_col) if forward else (net.g_row, net.e_row)
+    across = splat(np.float32(1.0 / (net.wire_col if forward else net.wire_row)))
+    depth = parts.sums.shape[0]
+    for panel in range(parts.third.shape[0] // depth):
+        for k in range(driven):
+            record = panel * depth + k
+            own, third, share = load(g, record), load(parts.third, record), load(parts.share, record)
+            store(parts.fed, record, times(load(e, record), own))
+            store(parts.sent, record, times(across, times(third, share)))
+            store(parts.drawn, record, times(third, load(parts.drop, record)))
+            held = times(across, times(share, own))
+            store(parts.rest, panel * driven + k, minus(load(matrix, panel * driven + k), held))
+
+
+@kernel
 def prepare_odd_parts(
     parts: OddParts, net: Network, cells: Cells, state: States, access: Access, half_voltage: float,
-    forward: bool,
+    forward: bool, matrix: Floats32,
 ) -> None:  # fmt: skip
-    """Take up all cells, with states (rows, columns), and lines of a factored network; V_h is in V."""
+    """Take up all cells, with states (rows, columns), lines of a factored network and the `matrix` of
+    `effective`; V_h is in V."""
     rows, columns = state.shape
     wire = net.wire_col if forward else net.wire_row
     for i in range(rows):
@@ -201,78 +238,80 @@ def prepare_odd_parts(
         follow_driven(parts, net, forward, panel)
     for panel in range(parts.third.shape[0] // parts.sums.shape[0]):
         follow_sensed(parts, net, forward, panel)
+    combine(parts, net, forward, matrix, rows if forward else columns)
 
 
 @kernel
 def change_odd_parts(
     parts: OddParts, net: Network, cells: Cells, state: States, access: Access, half_voltage: float,
-    forward: bool, i: int, j: int,
+    forward: bool, matrix: Floats32, changed: Integers, count: int,
 ) -> None:  # fmt: skip
-    """As `prepare_odd_parts` where only the state of cell (i, j) changed; its lines are factored already."""
+    """As `prepare_odd_parts` where only the states of `count` cells changed, by number; their lines are
+    factored already."""
+    rows, columns = state.shape
     wire = net.wire_col if forward else net.wire_row
-    set_cell(parts, cells, state, access, half_voltage, wire, forward, i, j)
-    follow_driven(parts, net, forward, (i if forward else j) // LANES)
-    follow_sensed(parts, net, forward, (j if forward else i) // LANES)
+    for k in range(count):
+        i, j = changed[k] // columns, changed[k] % columns
+        set_cell(parts, cells, state, access, half_voltage, wire, forward, i, j)
+    for panel in range(parts.admittance.shape[0]):
+        for k in range(count):
+            if (changed[k] // columns if forward else changed[k] % columns) // LANES == panel:
+                follow_driven(parts, net, forward, panel)
+                break
+    for panel in range(parts.third.shape[0] // parts.sums.shape[0]):
+        for k in range(count):
+            if (changed[k] % columns if forward else changed[k] // columns) // LANES == panel:
+                follow_sensed(parts, net, forward, panel)
+                break
+    combine(parts, net, forward, matrix, rows if forward else columns)
 
 
 @kernel
 def inject_odd_currents(
-    parts: OddParts, net: Network, forward: bool, levels: Floats, driven: Floats, sensed: Floats
+    parts: OddParts, net: Network, forward: bool, levels: Floats32, count: int, lines: Floats32
 ) -> None:
-    """Find N of all cells; what it adds to the lines is K e, with e in `parts.emf`, and `sensed`.
+    """Find N of all cells, add what it injects itself to the sensed lines, and find the emfs e whose currents
+    are to be added as well: `rest` e to the sensed lines, K e to the driven ones.
 
     Args:
-        parts: as prepared for the present states.
+        parts: as prepared for the present states; `emf` is returned, V.
         net: its lines.
         forward: whether columns are sensed.
-        levels: of the driven lines, V.
-        driven: currents into the driven lines of the linear array, panels (driven panels, 16), A.
-        sensed: returned, (sensed panels, 16), A.
+        levels: of the driven lines, (padded driven,), V.
+        count: of driven lines.
+        lines: currents of all lines of the linear array, (line panels, 16), A; changed.
     """
-    count, depth = levels.size, parts.sums.shape[0]
+    depth = parts.sums.shape[0]
     panels = parts.third.shape[0] // depth
-    g, e = (net.g_col, net.e_col) if forward else (net.g_row, net.e_row)
-    along, across = (net.wire_row, net.wire_col) if forward else (net.wire_col, net.wire_row)
-    level, carried = parts.levels, parts.carried
-    for k in range(count):
-        level[k] = np.float32(levels[k])
-        drawn = parts.admittance[k // LANES, k % LANES]
-        carried[k] = np.float32(along * driven[k // LANES, k % LANES] / drawn) if drawn > 0.0 else level[k]
-    one, parts.sums[:] = splat(np.float32(1.0)), np.float32(0.0)
+    e = net.e_col if forward else net.e_row
+    along = splat(np.float32(-net.wire_row if forward else -net.wire_col))
+    carried, one, zero = parts.carried, splat(np.float32(1.0)), splat(np.float32(0.0))
+    for panel in range(depth // LANES):
+        own = times(along, load(lines, panels + panel))
+        store(carried, panel, times(own, reciprocal(load(parts.admittance, panel))))
     for panel in range(panels):
         base = panel * depth
-        y = splat(np.float32(0.0))
+        y = zero
         for k in range(count):
-            own = load(e, base + k)
-            near = minus(splat(level[k]), times(load(parts.drop, base + k), splat(carried[k])))
-            y = fma(own, y, times(own, times(load(g, base + k), near)))
+            near = fma(load(parts.drop, base + k), splat(carried[k]), splat(levels[k]))
+            y = fma(load(e, base + k), y, times(load(parts.fed, base + k), near))
+            store(parts.near, k, near)
             store(parts.line, k, y)
-        taken = splat(np.float32(0.0))
+        taken, y = zero, zero
         for k in range(count - 1, -1, -1):
-            if k < count - 1:
-                y = fma(load(e, base + k), y, load(parts.line, k))
-            near = minus(splat(level[k]), times(load(parts.drop, base + k), splat(carried[k])))
-            volt = minus(near, y)
+            y = fma(load(e, base + k), y, load(parts.line, k))
+            volt = minus(load(parts.near, k), y)
             square = times(volt, volt)
             bent = times(load(parts.bend, base + k), square)
             # b/a sets the terms beyond V^5 as well: for R = 0 they are those of a geometric series.
-            cube = times(load(parts.third, base + k), times(volt, square))
-            odd = times(cube, fma(bent, plus(one, bent), one))
-            taken = fma(load(parts.share, base + k), odd, taken)
-            store(parts.sums, k, fma(load(parts.drop, base + k), odd, load(parts.sums, k)))
-        store_wide(sensed, panel, 0, taken)
-    for first in range(0, count, LANES):
-        lower, upper = turned(parts.sums, first, False), turned(parts.sums, first, True)
+            odd = times(times(volt, square), fma(bent, plus(one, bent), one))
+            taken = fma(load(parts.sent, base + k), odd, taken)
+            drawn = load(parts.sums, k) if panel > 0 else zero
+            store(parts.sums, k, fma(load(parts.drawn, base + k), odd, drawn))
+        store(lines, panel, plus(load(lines, panel), taken))
+    for panel in range(depth // LANES):
+        lower, upper = turned(parts.sums, panel * LANES, False), turned(parts.sums, panel * LANES, True)
         drawn = plus(lower[0], upper[0])
         for k in range(1, TURNED):
             drawn = plus(drawn, plus(lower[k], upper[k]))
-        scale = times(splat(np.float32(along / across)), reciprocal(load(parts.weight, first // LANES)))
-        store(parts.emf, first // LANES, times(drawn, scale))
-    emf = parts.emf.reshape(-1)
-    for panel in range(panels):
-        taken = load_wide(sensed, panel, 0)
-        for k in range(count):
-            record = panel * depth + k
-            held = times(load(parts.share, record), load(g, record))
-            taken = minus(taken, times(held, splat(emf[k])))
-        store_wide(sensed, panel, 0, times(taken, splat(np.float32(1.0 / across))))
+        store(parts.emf, panel, times(drawn, load(parts.ease, panel)))
