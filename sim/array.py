@@ -15,8 +15,9 @@ from .die import Tile
 from .network import Wires, conductance_of, no_convergence
 from .parameters import check_parameter, default_of
 from .pulsing import apply_levels
-from .reading import read_levels, solve_static
+from .reading import read_levels
 from .sampler import new_sampler
+from .solved_reads import solve_static
 
 Resolve = Literal["frozen", "event"]
 """Whether a flip within a pulse changes the voltages of that pulse (`event`) or not (`frozen`)."""

@@ -1,4 +1,4 @@
-"""Compiled inner loops of a simulated array: the voltages of a pulse, wear, noise."""
+"""Compiled inner loops of a simulated array: the voltages of a pulse, wear."""
 
 import math
 
@@ -10,7 +10,6 @@ from .cells import Access, Cells, Dynamics, damage_of
 from .line_solver import Network
 from .lines import Lines
 from .network_solver import largest_of_all
-from .philox import NOISE_STREAM, Word, normal
 
 NEGLIGIBLE_DAMAGE = 1e-18
 """A pulse that damages no cell by more is not booked: 10^12 of them make a millionth of a life."""
@@ -104,11 +103,3 @@ def break_junction(cells: Cells, dynamics: Dynamics, i: int, j: int) -> None:
     cells.conductance_p[i, j] = dynamics.short
     cells.tmr[i, j] = 0.0
     cells.stuck[i, j] = 1
-
-
-@kernel
-def add_noise(currents: Floats, noise: float, seed: Word, number: int, first_read: int) -> None:
-    """Add read noise of this standard deviation, A, to currents (reads, sensed), in place."""
-    for k in range(currents.shape[0]):
-        for line in range(currents.shape[1]):
-            currents[k, line] += noise * normal(seed, NOISE_STREAM + 4 * number, first_read + k, line)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..compiled import by_reference, kernel
-from ._types import Floats, Integers, States
+from ._types import Floats, Floats32, Integers, States
 from .cell_panels import BiasWorkspace, new_bias_workspace
 from .cells import Access, Cells, Dynamics
 from .disturb import RUNGS, largest_pull
 from .effective import Effective, forget, new_effective
 from .line_solver import Network, factor_lines, new_network
 from .lines import Lines
+from .noise import SIDE, Words32
 from .philox import Word
 from .sampler import Sampler, forget_cells
 
@@ -48,8 +49,10 @@ class CompiledArray:
         work: scratch of all solves.
         bounds: of read disturb: (rungs, 2, cells).
         bounded: which rungs of `bounds` hold, (rungs,).
-        sums: running sums of the bounds of the present states, (rungs, cells).
-        summed: which rungs of `sums` hold, (rungs,).
+        sums: running sums over the rows of the bounds of the present states, (rungs, rows).
+        row_sums: of each row, (rungs, rows).
+        summed: 1 where these hold, 2 where states may have changed since, 0 where nothing holds, (rungs,).
+        summed_states: states that they are for, (rungs, rows, columns).
         pull_columns: see `disturb.largest_pull`; of the columns, sensed in forward reads.
         pull_rows: of the rows, sensed in transposed reads.
         read_duration: of the reads that `bounds` are for, s.
@@ -66,6 +69,8 @@ class CompiledArray:
         spare_row: scratch (rows,), A.
         spare_column: scratch (columns,), A.
         nothing: (0, 0), for voltages that are not wanted.
+        words: scratch of read noise, (64,).
+        normals: scratch of read noise, (32,).
     """
 
     cells: Cells
@@ -95,7 +100,9 @@ class CompiledArray:
     bounds: Floats
     bounded: States
     sums: Floats
+    row_sums: Floats
     summed: States
+    summed_states: States
     pull_columns: float
     pull_rows: float
     read_duration: float
@@ -112,6 +119,8 @@ class CompiledArray:
     spare_row: Floats
     spare_column: Floats
     nothing: Floats
+    words: Words32
+    normals: Floats32
 
 
 @kernel
@@ -148,14 +157,15 @@ def new_array(
         _network(transposed), transposed, new_effective(rows, columns, False), False,
         _network(rest), rest, False,
         False, new_bias_workspace(rows, columns),
-        np.empty((rungs, 2, size)), np.zeros(rungs, np.int8), np.empty((rungs, size)),
-        np.zeros(rungs, np.int8),
+        np.empty((rungs, 2, size)), np.zeros(rungs, np.int8), np.empty((rungs, rows)),
+        np.empty((rungs, rows)), np.zeros(rungs, np.int8), np.empty((rungs, rows, columns), np.int8),
         largest_pull(cells.conductance_p, 1.0 / g_col, 1.0 / sense, True),
         largest_pull(cells.conductance_p, 1.0 / g_row, 1.0 / sense, False),
         0.0, 0, 0,
         np.ones(rows, np.int8), np.empty(rows), np.empty((1, rows, columns)), np.empty(size), np.empty(size),
         np.zeros(rows), np.zeros(columns), np.empty(size, np.int64),
         np.zeros(rows), np.zeros(columns), np.empty((0, 0)),
+        np.zeros(4 * SIDE, np.uint32), np.zeros(2 * SIDE, np.float32),
     )  # fmt: skip
 
 
@@ -180,13 +190,16 @@ def states_changed(array: CompiledArray) -> None:
     array.transposed_ready = False
     array.rest_ready = False
     array.loaded = False
-    array.summed[:] = 0
+    for rung in range(array.summed.size):
+        if array.summed[rung] == 1:
+            array.summed[rung] = 2
 
 
 @kernel
 def cells_changed(array: CompiledArray) -> None:
     """Drop what was computed from cells that have changed."""
     array.bounded[:] = 0
+    array.summed[:] = 0
     cells, lines = array.cells, array.forward_lines
     array.pull_columns = largest_pull(cells.conductance_p, 1.0 / lines.g_col, 1.0 / lines.s_col[0], True)
     lines = array.transposed_lines

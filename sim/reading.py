@@ -1,17 +1,12 @@
 """Compiled reads of an array: currents, read disturb, noise."""
 
-import math
-
 import numpy as np
 
 from ..compiled import kernel
-from ._types import Floats
-from .array_kernels import add_noise, driver_power
-from .bias import factor_biased, solve_biased, solve_pulse
-from .cell_panels import load_cells
+from ._types import Floats, Integers, States
 from .cells import junction_conductance
 from .compiled_array import CompiledArray, states_changed
-from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_bounds
+from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_rows, wait_passed
 from .effective import (
     ERROR,
     KNOWN,
@@ -19,18 +14,17 @@ from .effective import (
     RETRY,
     SAVED,
     SPARE,
+    TOGETHER,
     UPDATES,
     USELESS,
-    add_odd_currents,
-    change_matrix,
     make_matrix,
-    read_linear,
+    read_whole,
 )
-from .line_solver import Network
-from .lines import Lines, take_levels
-from .network import MOST_ITERATIONS, TOLERANCE
+from .effective_update import change_matrix
+from .network import MOST_ITERATIONS
+from .noise import add_noise
 from .odd_currents import change_odd_parts, prepare_odd_parts
-from .panels import padded
+from .solved_reads import factored, read_floating, read_solved
 
 SOLVE, USE, UPDATE, MAKE = 0, 1, 2, 3
 """Ways to make a read, see `_way_to_read`."""
@@ -59,160 +53,122 @@ def read_levels(
         array.bounded[:] = 0
         array.summed[:] = 0
     energy, peak = 0.0, 0.0
-    spare = array.spare_column if forward else array.spare_row
-    pull = array.pull_columns if forward else array.pull_rows
     for k in range(levels.shape[0]):
-        floating = False
-        for level in levels[k]:
-            floating |= math.isnan(level)
-        rung = _ready_rung(array, levels[k], forward, floating)
-        way = SOLVE if floating else _way_to_read(array, levels[k], forward)
-        if way == MAKE:
-            _make_matrix(array, levels[k], forward, currents[k], spare)
-        if way == USE or (way == UPDATE and _update(array, forward)):
-            power, largest = _read_matrix(array, levels[k], forward, currents[k])
-            residual = 0.0
-            due = disturb_possible(
-                array.cells, array.state, array.dynamics, levels[k], forward, pull, array.sums[rung],
-                duration, array.seed, array.number, array.reads,
-            )  # fmt: skip
-            if due:  # which cell flips depends on the true voltages
-                _, _, residual = _read_solved(array, levels[k], forward, False, spare)
-        else:
-            due = True
-            power, largest, residual = _read_solved(array, levels[k], forward, floating, currents[k])
+        power, largest, residual = _read_once(array, levels[k], forward, currents[k])
         if residual > 0.0:
             return energy, peak, residual
-        if due:
-            _disturb(array, rung)
         energy += power * duration
         peak = max(peak, largest)
+        if noise > 0.0:
+            add_noise(currents[k], noise, array.seed, array.number, array.reads, array.words, array.normals)
         array.reads += 1
-    if noise > 0.0:
-        first = array.reads - levels.shape[0]
-        add_noise(currents, noise, array.seed, array.number, first)
     return energy, peak, 0.0
 
 
 @kernel
-def _largest_of(levels: Floats) -> float:
-    largest = 0.0
-    for level in levels:
-        largest = max(largest, abs(level))
-    return largest
+def _read_once(
+    array: CompiledArray, levels: Floats, forward: bool, currents: Floats
+) -> tuple[float, float, float]:
+    """One read without noise: power in W, and largest current and residual as `read_levels` returns them."""
+    low, high, floating = _span_of(levels)
+    pull = array.pull_columns if forward else array.pull_rows
+    # Nodes of floating lines may be anywhere between the levels.
+    rung = rung_of(low, high, 1.0 if floating else pull)
+    _ready_rung(array, rung)
+    way = SOLVE if floating else _way_to_read(array, levels, max(high, -low), forward)
+    spare = array.spare_column if forward else array.spare_row
+    if way == MAKE:
+        _make_matrix(array, levels, max(high, -low), forward, currents, spare)
+    # Most reads have no candidate of read disturb, and nothing of that need be looked at.
+    calm = _calm(array, rung)
+    if way == USE or (way == UPDATE and _update(array, forward)):
+        power, largest = _read_matrix(array, levels, max(high, -low), forward, currents)
+        if calm or not _disturb_possible(array, levels, low, high, forward, pull, rung):
+            return power, largest, 0.0
+        # Which cell flips depends on the true voltages.
+        _, _, residual = read_solved(array, levels, forward, spare)
+    elif floating:
+        power, largest, residual = read_floating(array, levels, forward, currents)
+    else:
+        power, largest, residual = read_solved(array, levels, forward, currents)
+    if residual > 0.0:
+        return 0.0, 0.0, residual
+    if not calm:
+        _disturb(array, rung)
+    return power, largest, 0.0
 
 
 @kernel
-def _ready_rung(array: CompiledArray, levels: Floats, forward: bool, floating: bool) -> int:
-    """Rung of these levels, with its bounds of read disturb made."""
-    # Nodes of floating lines may be anywhere between the levels.
-    rung = rung_of(levels, 1.0 if floating else array.pull_columns if forward else array.pull_rows)
-    if array.summed[rung] == 0:
-        bounds = array.bounds[rung]
-        if array.bounded[rung] == 0:
-            hazard_bounds(
-                array.cells, array.dynamics, rung, array.read_duration, array.sampler.headroom, bounds
-            )
-            array.bounded[rung] = 1
-        sum_bounds(bounds, array.state, array.sums[rung])
-        array.summed[rung] = 1
-    return rung
+def _read_matrix(
+    array: CompiledArray, levels: Floats, largest: float, forward: bool, currents: Floats
+) -> tuple[float, float]:
+    effective = array.forward_matrix if forward else array.transposed_matrix
+    lines = array.forward_lines
+    segment = 1.0 / (lines.g_row if forward else lines.g_col)
+    return read_whole(effective, segment, array.dynamics.half_voltage, levels, largest, currents)
+
+
+@kernel
+def _calm(array: CompiledArray, rung: int) -> bool:
+    total = array.sums[rung, array.state.shape[0] - 1]
+    wait, _ = wait_passed(total, array.seed, array.number, array.reads, 0)
+    return bool(wait > total)
+
+
+@kernel
+def _disturb_possible(
+    array: CompiledArray, levels: Floats, low: float, high: float, forward: bool, pull: float, rung: int
+) -> bool:
+    return disturb_possible(
+        array.cells, array.state, array.dynamics, levels, low, high, forward, pull, array.bounds[rung],
+        array.sums[rung], array.read_duration, array.seed, array.number, array.reads,
+    )  # fmt: skip
 
 
 @kernel
 def _disturb(array: CompiledArray, rung: int) -> None:
     flips = draw_disturb(
-        array.cells, array.state, array.dynamics, array.volts[0], array.sums[rung], array.read_duration,
-        array.seed, array.number, array.reads,
+        array.cells, array.state, array.dynamics, array.volts[0], array.bounds[rung], array.sums[rung],
+        array.read_duration, array.seed, array.number, array.reads, array.flipped,
     )  # fmt: skip
     if flips > 0:
         states_changed(array)
 
 
 @kernel
-def _load(array: CompiledArray) -> None:
-    if not array.loaded:
-        load_cells(array.cells, array.state, array.work)
-        array.loaded = True
+def _span_of(levels: Floats) -> tuple[float, float, bool]:
+    """Least level and 0, largest level and 0, V, and whether any floats."""
+    low, high, floating = 0.0, 0.0, False
+    for level in levels:
+        # Levels that set a record are few, so branches are cheaper than a chain of minima.
+        if level > high:
+            high = level
+        if level < low:
+            low = level
+        if level != level:
+            floating = True
+    return low, high, floating
 
 
 @kernel
-def _factored(array: CompiledArray, forward: bool) -> None:
-    """Have the lines of one orientation, all driven, factored for the present states."""
-    if forward and not array.forward_ready:
-        _factor(array, array.forward_network, array.forward_lines)
-        array.forward_ready = True
-        array.forward_matrix.held[:] = array.state
-        array.forward_matrix.counts[KNOWN] = 0
-    elif not forward and not array.transposed_ready:
-        _factor(array, array.transposed_network, array.transposed_lines)
-        array.transposed_ready = True
-        array.transposed_matrix.held[:] = array.state
-        array.transposed_matrix.counts[KNOWN] = 0
-
-
-@kernel
-def _factor(array: CompiledArray, network: Network, lines: Lines) -> None:
-    """Factor lines for the slopes of all cells at zero bias."""
-    _load(array)
-    lines.v_row[:] = 0.0
-    lines.v_col[:] = 0.0
-    array.opened[:] = 1
-    factor_biased(network, array.work, array.access, array.dynamics.half_voltage, array.opened, lines)
-
-
-@kernel
-def _read_solved(
-    array: CompiledArray, levels: Floats, forward: bool, floating: bool, currents: Floats
-) -> tuple[float, float, float]:
-    """One read by solving the array; leaves the junction voltages in `array.volts[0]`."""
-    network = array.forward_network if forward else array.transposed_network
-    lines = array.forward_lines if forward else array.transposed_lines
-    if floating:
-        network = array.pulse_network
-        lines = _floating_lines(lines, levels, forward)
-        _factor(array, network, lines)
-        for k in range(levels.size):
-            (lines.v_row if forward else lines.v_col)[k] = 0.0 if math.isnan(levels[k]) else levels[k]
-    else:
-        _factored(array, forward)
-        (lines.v_row if forward else lines.v_col)[:] = levels
-    _load(array)
-    array.opened[:] = 1
-    outer, residual = solve_biased(
-        network, array.work, array.access, array.dynamics.half_voltage, array.opened, lines, TOLERANCE,
-        MOST_ITERATIONS, array.nothing, array.volts[0], array.row_current, array.column_current,
+def _ready_rung(array: CompiledArray, rung: int) -> None:
+    """Have the bounds of read disturb of a rung, and their sums for the present states."""
+    if array.summed[rung] == 1:
+        return
+    bounds = array.bounds[rung]
+    if array.bounded[rung] == 0:
+        hazard_bounds(array.cells, array.dynamics, rung, array.read_duration, array.sampler.headroom, bounds)
+        array.bounded[rung] = 1
+        array.summed[rung] = 0
+    sum_rows(
+        bounds, array.state, array.summed_states[rung], array.summed[rung] == 0, array.row_sums[rung],
+        array.sums[rung],
     )  # fmt: skip
-    if outer < 0:
-        return 0.0, 0.0, max(residual, TOLERANCE)
-    power, peak = driver_power(lines, array.row_current, array.column_current), 0.0
-    for current in array.row_current:
-        peak = max(peak, abs(current))
-    for current in array.column_current:
-        peak = max(peak, abs(current))
-    if forward:
-        currents[:] = array.column_current
-    else:
-        for i in range(currents.size):
-            currents[i] = -array.row_current[i]
-    return power, peak, 0.0
+    array.summed[rung] = 1
 
 
 @kernel
-def _floating_lines(lines: Lines, levels: Floats, forward: bool) -> Lines:
-    """Copies of lines, with those of NaN level left floating."""
-    found = Lines(
-        lines.g_row, lines.g_col, lines.s_row.copy(), lines.s_col.copy(), np.zeros(lines.v_row.size),
-        np.zeros(lines.v_col.size),
-    )  # fmt: skip
-    for k in range(levels.size):
-        if math.isnan(levels[k]):
-            (found.s_row if forward else found.s_col)[k] = 0.0
-    return found
-
-
-@kernel
-def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
+def _way_to_read(array: CompiledArray, levels: Floats, largest: float, forward: bool) -> int:
     """Whether to solve this read, to use the effective conductances, or to update or make them first.
 
     They are made once as many reads were solved as making them costs, less the updates that flips would have
@@ -226,9 +182,7 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
         return SOLVE
     changed = 0
     if not (array.forward_ready if forward else array.transposed_ready):
-        for i in range(array.state.shape[0]):
-            for j in range(array.state.shape[1]):
-                changed += array.state[i, j] != effective.held[i, j]
+        changed = _find_changed(array.state, effective.held, array.flipped)
         if changed == 0 and effective.counts[KNOWN] == 1:  # flipped and flipped back
             if forward:
                 array.forward_ready = True
@@ -243,32 +197,52 @@ def _way_to_read(array: CompiledArray, levels: Floats, forward: bool) -> int:
     if counts[KNOWN] == 0:
         counts[SAVED] = max(counts[SAVED] - changed, 0) + 1
         return MAKE if counts[SAVED] > levels.size else SOLVE
-    if _largest_of(levels) > effective.span[0] * (1.0 + 1e-9):
+    if largest > effective.span[0] * (1.0 + 1e-9):
         return SOLVE
     return UPDATE if changed > 0 else USE
 
 
 @kernel
+def _find_changed(state: States, held: States, changed: Integers) -> int:
+    """Numbers of the cells whose state is another than the one held, into `changed` (cells,); how many."""
+    count = 0
+    for i in range(state.shape[0]):
+        some = 0
+        for j in range(state.shape[1]):
+            some += state[i, j] != held[i, j]
+        if some > 0:
+            for j in range(state.shape[1]):
+                if state[i, j] != held[i, j]:
+                    changed[count] = i * state.shape[1] + j
+                    count += 1
+    return count
+
+
+@kernel
 def _update(array: CompiledArray, forward: bool) -> bool:
-    """Carry the flips since the last read into matrix and network; False if a solve failed."""
+    """Carry the flips since the last read, found by `_way_to_read`, into matrix and network; False if a solve
+    failed."""
     network = array.forward_network if forward else array.transposed_network
     effective = array.forward_matrix if forward else array.transposed_matrix
-    for i in range(array.state.shape[0]):
-        for j in range(array.state.shape[1]):
-            state = array.state[i, j]
-            if state != effective.held[i, j]:
-                residual = change_matrix(
-                    network, array.work, forward, effective, i, j,
-                    _slope_at_rest(array, i, j), MOST_ITERATIONS, array.row_current, array.column_current,
-                )  # fmt: skip
-                if residual > 0.0:
-                    effective.counts[KNOWN] = 0
-                    return False
-                change_odd_parts(
-                    effective.odd, network, array.cells, array.state, array.access,
-                    array.dynamics.half_voltage, forward, i, j,
-                )  # fmt: skip
-                effective.held[i, j] = state
+    n, held, cells = array.state.shape[1], effective.held, array.flipped
+    count = _find_changed(array.state, held, cells)
+    for first in range(0, count, TOGETHER):
+        some = min(TOGETHER, count - first)
+        for k in range(some):
+            i, j = cells[first + k] // n, cells[first + k] % n
+            effective.update.conductances[k] = _slope_at_rest(array, i, j)
+            held[i, j] = array.state[i, j]
+        residual = change_matrix(
+            network, array.work, forward, effective, cells, first, some, effective.update.conductances,
+            MOST_ITERATIONS, array.row_current, array.column_current,
+        )  # fmt: skip
+        if residual > 0.0:
+            effective.counts[KNOWN] = 0
+            return False
+    change_odd_parts(
+        effective.odd, network, array.cells, array.state, array.access, array.dynamics.half_voltage, forward,
+        effective.matrix, cells, count,
+    )  # fmt: skip
     if forward:
         array.forward_ready = True
     else:
@@ -284,27 +258,30 @@ def _slope_at_rest(array: CompiledArray, i: int, j: int) -> float:
 
 
 @kernel
-def _make_matrix(array: CompiledArray, levels: Floats, forward: bool, exact: Floats, found: Floats) -> None:
+def _make_matrix(
+    array: CompiledArray, levels: Floats, largest: float, forward: bool, exact: Floats, found: Floats
+) -> None:
     """Make the matrix, and compare reads with it with exact ones: all lines at the largest level, where drops
     and N are largest, and the read asked for. `exact` and `found` are scratch, (sensed lines,)."""
     network = array.forward_network if forward else array.transposed_network
     lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
-    _factored(array, forward)
+    factored(array, forward)
     effective.counts[SAVED] = levels.size // 2
     residual = make_matrix(
         network, array.work, lines, forward, effective, MOST_ITERATIONS, array.row_current,
         array.column_current,
     )  # fmt: skip
     prepare_odd_parts(
-        effective.odd, network, array.cells, array.state, array.access, array.dynamics.half_voltage, forward
-    )
+        effective.odd, network, array.cells, array.state, array.access, array.dynamics.half_voltage, forward,
+        effective.matrix,
+    )  # fmt: skip
     effective.counts[KNOWN] = 1 if residual == 0.0 else 0
-    effective.span[0] = SPARE * _largest_of(levels)
+    effective.span[0] = SPARE * largest
     for trial in range(2):
         asked = np.full(levels.size, effective.span[0]) if trial == 0 else levels
-        _, _, failed = _read_solved(array, asked, forward, False, exact)
-        _read_matrix(array, asked, forward, found)
+        _, _, failed = read_solved(array, asked, forward, exact)
+        _read_matrix(array, asked, effective.span[0] if trial == 0 else largest, forward, found)
         if residual == 0.0 and (failed > 0.0 or not _close(array, forward, exact, found)):
             effective.counts[KNOWN] = 0
             effective.counts[USELESS] = RETRY * levels.size
@@ -321,64 +298,3 @@ def _close(array: CompiledArray, forward: bool, exact: Floats, found: Floats) ->
         if not abs(exact[line] - found[line]) < ERROR * total:
             return False
     return True
-
-
-@kernel
-def _read_matrix(
-    array: CompiledArray, levels: Floats, forward: bool, currents: Floats
-) -> tuple[float, float]:
-    """One read with the effective conductances."""
-    network = array.forward_network if forward else array.transposed_network
-    effective = array.forward_matrix if forward else array.transposed_matrix
-    read_linear(effective, levels, currents.size, True)
-    add_odd_currents(network, array.dynamics.half_voltage, forward, effective, levels)
-    carried, start = effective.lines.reshape(-1), padded(currents.size)
-    power, peak = 0.0, 0.0
-    for k in range(currents.size):
-        currents[k] = carried[k]
-        peak = max(peak, abs(carried[k]))
-    for k in range(levels.size):
-        power += levels[k] * carried[start + k]
-        peak = max(peak, abs(carried[start + k]))
-    return power, peak
-
-
-@kernel
-def solve_static(
-    array: CompiledArray, row_levels: Floats, column_levels: Floats, junctions: Floats, row_currents: Floats,
-    column_currents: Floats,
-) -> float:  # fmt: skip
-    """Voltages and currents of levels that stay, all gates open, every connected line with the driver
-    resistance.
-
-    Args:
-        array: not changed but for scratch.
-        row_levels: (rows,), V; NaN floats.
-        column_levels: (columns,), V; NaN floats.
-        junctions: returned voltage of each junction, (rows, columns), V.
-        row_currents: returned, into the array, (rows,), A.
-        column_currents: returned, out of the array, (columns,), A.
-
-    Returns:
-        The residual of a solve that did not converge, V; 0 if it did.
-    """
-    _load(array)
-    array.opened[:] = 1
-    nothing, half_voltage = np.empty((0, 0)), array.dynamics.half_voltage
-    lines = array.pulse_lines
-    take_levels(row_levels, array.driver, lines.s_row, lines.v_row)
-    take_levels(column_levels, array.driver, lines.s_col, lines.v_col)
-    if lines.s_row.all() and lines.s_col.all() and not (lines.v_row.any() and lines.v_col.any()):
-        if not array.rest_ready:
-            _factor(array, array.rest_network, array.rest_lines)
-            array.rest_ready = True
-        outer, residual = solve_biased(
-            array.rest_network, array.work, array.access, half_voltage, array.opened, lines, TOLERANCE,
-            MOST_ITERATIONS, nothing, junctions, row_currents, column_currents,
-        )  # fmt: skip
-    else:
-        outer, residual = solve_pulse(
-            array.pulse_network, array.work, array.access, half_voltage, array.opened, lines, TOLERANCE,
-            MOST_ITERATIONS, nothing, junctions, row_currents, column_currents,
-        )  # fmt: skip
-    return max(residual, TOLERANCE) if outer < 0 else 0.0
