@@ -15,12 +15,13 @@ Lines are ordered sensed first, then driven; each part is padded to whole lanes.
 a `Reading`, driven ones flow into the array.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiled import kernel
+from ..compiled import by_reference, kernel
 from ._types import Floats, Floats32, Integers, States
+from .aligned import new_records
 from .bias import BiasWorkspace
 from .lanes import (
     LANES,
@@ -61,7 +62,9 @@ RETRY = 30
 states may suit it, as those of a written tile where all cells in AP did not."""
 
 
-class Update(NamedTuple):
+@by_reference
+@dataclass
+class Update:
     """Scratch of `effective_update`."""
 
     lines: Floats32
@@ -76,7 +79,9 @@ class Update(NamedTuple):
     """(TOGETHER,), S."""
 
 
-class Effective(NamedTuple):
+@by_reference
+@dataclass
+class Effective:
     """The matrix of one orientation, kept in place."""
 
     matrix: Floats32
@@ -91,7 +96,7 @@ class Effective(NamedTuple):
     lines: Floats32
     """Scratch for currents of all lines, (line panels, 16), A."""
     levels: Floats32
-    """Scratch, (padded driven,), V."""
+    """Scratch, (driven panels, 16), V."""
     odd: OddParts
     """What TMR(V) adds needs these."""
     update: Update
@@ -106,12 +111,11 @@ def new_effective(rows: int, columns: int, forward: bool) -> Effective:
     if rows * columns < LEAST_CELLS or panels * driven * LANES * 4 > MOST_BYTES:
         panels = 0
     return Effective(
-        np.empty((panels * driven, LANES), np.float32), np.zeros((rows, columns), np.int8),
-        np.zeros(4, np.int64), np.zeros(1), np.zeros((panels, LANES), np.float32),
-        np.zeros(padded(driven), np.float32),
+        new_records(panels * driven), np.zeros((rows, columns), np.int8), np.zeros(4, np.int64), np.zeros(1),
+        new_records(panels), new_records(padded(driven) // LANES),
         new_odd_parts(driven if panels > 0 else 0, sensed if panels > 0 else 0),
         Update(
-            np.empty((TOGETHER * panels, LANES), np.float32), np.empty((TOGETHER, LANES), np.float32),
+            new_records(TOGETHER * panels), new_records(TOGETHER),
             np.empty((TOGETHER, TOGETHER)), np.empty((TOGETHER, TOGETHER)), np.empty(TOGETHER),
         ),
     )  # fmt: skip
@@ -127,21 +131,22 @@ def forget(effective: Effective) -> None:
 def multiply(
     matrix: Floats32, levels: Floats32, driven: int, first: int, last: int, add: bool, lines: Floats32
 ) -> None:
-    """Currents, A, of the lines in panels `first` to `last` (not included) for levels (driven,), V; `lines`
-    is (line panels, 16), and they are added to it if wanted."""
+    """Currents, A, of the lines in panels `first` to `last` (not included) for levels (driven panels, 16), V;
+    `lines` is (line panels, 16), and they are added to it if wanted."""
     for panel in range(first, last):
         base = panel * driven
         # Four sums, so that no addition waits for the one before.
         a = b = c = d = splat(np.float32(0.0))
         k = 0
         while k + 4 <= driven:
-            a = fma(load(matrix, base + k), splat(levels[k]), a)
-            b = fma(load(matrix, base + k + 1), splat(levels[k + 1]), b)
-            c = fma(load(matrix, base + k + 2), splat(levels[k + 2]), c)
-            d = fma(load(matrix, base + k + 3), splat(levels[k + 3]), d)
+            own, place = levels[k // LANES], k % LANES
+            a = fma(load(matrix, base + k), splat(own[place]), a)
+            b = fma(load(matrix, base + k + 1), splat(own[place + 1]), b)
+            c = fma(load(matrix, base + k + 2), splat(own[place + 2]), c)
+            d = fma(load(matrix, base + k + 3), splat(own[place + 3]), d)
             k += 4
         while k < driven:
-            a = fma(load(matrix, base + k), splat(levels[k]), a)
+            a = fma(load(matrix, base + k), splat(levels[k // LANES, k % LANES]), a)
             k += 1
         found = plus(plus(a, b), plus(c, d))
         store(lines, panel, plus(load(lines, panel), found) if add else found)
@@ -193,23 +198,26 @@ def order_lines(forward: bool, row_current: Floats, column_current: Floats, orde
 def read_linear(effective: Effective, levels: Floats, sensed: int, all_lines: bool) -> None:
     """Currents of a read into `effective.lines`: of the sensed lines, and of the driven ones if wanted."""
     for k in range(levels.size):
-        effective.levels[k] = np.float32(levels[k])
+        effective.levels[k // LANES, k % LANES] = np.float32(levels[k])
     last = effective.lines.shape[0] if all_lines else padded(sensed) // LANES
     multiply(effective.matrix, effective.levels, levels.size, 0, last, False, effective.lines)
 
 
 @kernel
 def read_whole(
-    net: Network, half_voltage: float, forward: bool, effective: Effective, levels: Floats, largest: float,
+    effective: Effective,
+    segment: float,
+    half_voltage: float,
+    levels: Floats,
+    largest: float,
     currents: Floats,
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
     """One read with the effective conductances, TMR(V) included.
 
     Args:
-        net: factored lines.
-        half_voltage: V_h of TMR(V), V.
-        forward: whether rows are driven.
         effective: for the present states.
+        segment: resistance of a segment of a driven line, ohm.
+        half_voltage: V_h of TMR(V), V.
         levels: (driven lines,), V.
         largest: magnitude of them, V.
         currents: returned, (sensed lines,), A.
@@ -223,7 +231,7 @@ def read_whole(
     # N is at most this share of g V.
     bent = largest * (largest / half_voltage) ** 2 > 0.1 * ERROR
     if bent:
-        inject_odd_currents(odd, net, forward, effective.levels, driven, lines)
+        inject_odd_currents(odd, segment, effective.levels, driven, lines)
     given = splat(np.float32(0.0))
     for panel in range(lines.shape[0] - sensed):
         own = load(effective.levels, panel)

@@ -19,12 +19,13 @@ Arrays are laid over sensed lines, as in `panels`: record p * depth + k is node 
 sensed lines 16 p to 16 p + 15.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiled import kernel
+from ..compiled import by_reference, kernel
 from ._types import Floats32, Integers, States
+from .aligned import new_records
 from .cells import Access, Cells
 from .lanes import (
     LANES,
@@ -41,10 +42,12 @@ from .lanes import (
     turned,
 )
 from .line_solver import Network
-from .panels import new_panels, padded
+from .panels import padded
 
 
-class OddParts(NamedTuple):
+@by_reference
+@dataclass
+class OddParts:
     """What N(V) and its way to the lines need, of one orientation, kept in place."""
 
     third: Floats32
@@ -53,10 +56,10 @@ class OddParts(NamedTuple):
     """Share of a current injected at the node that the sensed end takes, far ends held."""
     drop: Floats32
     """1 - u: drop along the driven line per volt at its driver, far ends at 0 V."""
-    bend: Floats32
-    """Coefficient of V^5 over that of V^3, 1/V^2."""
+    factor: Floats32
+    """Elimination factor of the sensed line, as in its network."""
     fed: Floats32
-    """Elimination factor of the sensed line times the conductance of the cell."""
+    """The same times the conductance of the cell."""
     sent: Floats32
     """What the sensed end takes of V^3, A/V^3: `third` times `share`."""
     drawn: Floats32
@@ -69,6 +72,9 @@ class OddParts(NamedTuple):
     panels, 16)."""
     ease: Floats32
     """Emf per current drawn in the shape of each driven line, ohm/ohm, (driven panels, 16)."""
+    bend: Floats32
+    """(1,): coefficient of V^5 over that of V^3, 1/V^2, the mean over all cells as if in AP, each counting as
+    its V^3: a hundredth of N, of which cells differ by a few parts in a hundred."""
     line: Floats32
     """Scratch, (nodes of the longer line, 16)."""
     near: Floats32
@@ -76,24 +82,45 @@ class OddParts(NamedTuple):
     sums: Floats32
     """Scratch, (nodes of a sensed line, 16)."""
     carried: Floats32
-    """Scratch: currents of the driven lines as levels -w, (padded driven,), V."""
+    """Scratch: currents of the driven lines as levels -w, (driven panels, 16), V."""
     emf: Floats32
-    """Scratch: their emfs e, (padded driven,), V."""
+    """Scratch: their emfs e, (driven panels, 16), V."""
 
 
 @kernel
 def new_odd_parts(driven: int, sensed: int) -> OddParts:
     """Room for arrays of this size."""
     p, q = padded(driven) // LANES, padded(sensed) // LANES
+    records, longer = q * padded(driven), max(padded(driven), padded(sensed))
     return OddParts(
-        new_panels(sensed, driven), new_panels(sensed, driven), new_panels(sensed, driven),
-        new_panels(sensed, driven), new_panels(sensed, driven), new_panels(sensed, driven),
-        new_panels(sensed, driven), np.zeros((q * driven, LANES), np.float32),
-        np.zeros((p, LANES), np.float32), np.zeros((p, LANES), np.float32),
-        np.zeros((max(padded(driven), padded(sensed)), LANES), np.float32),
-        np.zeros((padded(driven), LANES), np.float32), np.zeros((padded(driven), LANES), np.float32),
-        np.zeros(padded(driven), np.float32), np.zeros(padded(driven), np.float32),
+        new_records(records), new_records(records), new_records(records), new_records(records),
+        new_records(records), new_records(records), new_records(records), new_records(q * driven),
+        new_records(p), new_records(p), np.zeros(1, np.float32), new_records(longer),
+        new_records(padded(driven)), new_records(padded(driven)), new_records(p), new_records(p),
     )  # fmt: skip
+
+
+@kernel
+def series_of(cells: Cells, access: Access, half_voltage: float, i: int, j: int) -> tuple[float, float]:
+    """How the current of cell (i, j) bends in AP: a in A/V^3, b/a in 1/V^2 of I = g V + a V^3 + b V^5 + ...
+
+    A junction in AP has G = g_P (1 + s)/(1 + s + T), s = (V/V_h)^2, so I = g V + n V^3 (1 - k s + ...) with
+    k = 1/(1 + T), g = k g_P and n = g T k/V_h^2. Behind a transistor of resistance R the series is reverted:
+    with r = 1/(1 + R g), a = n r^4 and b/a = -r^2 k/V_h^2 - 3 R n r^3.
+
+    Args:
+        cells: parameters.
+        access: transistors, open.
+        half_voltage: V_h, V.
+        i: row.
+        j: column.
+    """
+    barrier = cells.tmr[i, j]
+    rest, steep = 1.0 / (1.0 + barrier), 1.0 / half_voltage**2
+    own = cells.conductance_p[i, j] * rest
+    third = own * barrier * rest * steep
+    left = 1.0 / (1.0 + access.resistance * own)
+    return third * left**4, -(left**2) * rest * steep - 3.0 * access.resistance * third * left**3
 
 
 @kernel
@@ -101,11 +128,7 @@ def set_cell(
     parts: OddParts, cells: Cells, state: States, access: Access, half_voltage: float, wire: float,
     forward: bool, i: int, j: int,
 ) -> None:  # fmt: skip
-    """Take up how the current of cell (i, j) bends: I = g V + a V^3 + b V^5 + ...
-
-    A junction in AP has G = g_P (1 + s)/(1 + s + T), s = (V/V_h)^2, so I = g V + n V^3 (1 - k s + ...) with
-    k = 1/(1 + T), g = k g_P and n = g T k/V_h^2. Behind a transistor of resistance R the series is reverted:
-    with r = 1/(1 + R g), a = n r^4 and b/a = -r^2 k/V_h^2 - 3 R n r^3.
+    """Take up how the current of cell (i, j) bends in its present state, which it does in AP only.
 
     Args:
         parts: changed.
@@ -119,21 +142,9 @@ def set_cell(
         j: column.
     """
     line, node = (j, i) if forward else (i, j)
-    depth = parts.sums.shape[0]
-    record = line // LANES * depth + node
-    parts.third[record, line % LANES] = np.float32(0.0)
-    parts.bend[record, line % LANES] = np.float32(0.0)
-    barrier = cells.tmr[i, j]
-    if state[i, j] == 1 or barrier == 0.0:
-        return
-    rest, steep = 1.0 / (1.0 + barrier), 1.0 / half_voltage**2
-    own = cells.conductance_p[i, j] * rest
-    third = own * barrier * rest * steep
-    left = 1.0 / (1.0 + access.resistance * own)
-    parts.third[record, line % LANES] = np.float32(wire * third * left**4)
-    parts.bend[record, line % LANES] = np.float32(
-        -(left**2) * rest * steep - 3.0 * access.resistance * third * left**3
-    )
+    record = line // LANES * parts.sums.shape[0] + node
+    third, _ = series_of(cells, access, half_voltage, i, j)
+    parts.third[record, line % LANES] = np.float32(wire * third if state[i, j] == 0 else 0.0)
 
 
 @kernel
@@ -202,7 +213,7 @@ def combine(parts: OddParts, net: Network, forward: bool, matrix: Floats32, driv
     """Find the products of what was found for cells and lines, which `inject_odd_currents` takes.
 
     Args:
-        parts: `fed`, `sent`, `drawn` and `rest` are changed.
+        parts: `factor`, `fed`, `sent`, `drawn` and `rest` are changed.
         net: factored lines.
         forward: whether columns are sensed.
         matrix: of `effective`.
@@ -215,6 +226,7 @@ def combine(parts: OddParts, net: Network, forward: bool, matrix: Floats32, driv
         for k in range(driven):
             record = panel * depth + k
             own, third, share = load(g, record), load(parts.third, record), load(parts.share, record)
+            store(parts.factor, record, load(e, record))
             store(parts.fed, record, times(load(e, record), own))
             store(parts.sent, record, times(across, times(third, share)))
             store(parts.drawn, record, times(third, load(parts.drop, record)))
@@ -231,9 +243,14 @@ def prepare_odd_parts(
     `effective`; V_h is in V."""
     rows, columns = state.shape
     wire = net.wire_col if forward else net.wire_row
+    thirds, fifths = 0.0, 0.0
     for i in range(rows):
         for j in range(columns):
             set_cell(parts, cells, state, access, half_voltage, wire, forward, i, j)
+            third, bend = series_of(cells, access, half_voltage, i, j)
+            thirds += third
+            fifths += third * bend
+    parts.bend[0] = np.float32(fifths / thirds if thirds > 0.0 else 0.0)
     for panel in range(parts.admittance.shape[0]):
         follow_driven(parts, net, forward, panel)
     for panel in range(parts.third.shape[0] // parts.sums.shape[0]):
@@ -268,24 +285,25 @@ def change_odd_parts(
 
 @kernel
 def inject_odd_currents(
-    parts: OddParts, net: Network, forward: bool, levels: Floats32, count: int, lines: Floats32
+    parts: OddParts, segment: float, levels: Floats32, count: int, lines: Floats32
 ) -> None:
     """Find N of all cells, add what it injects itself to the sensed lines, and find the emfs e whose currents
     are to be added as well: `rest` e to the sensed lines, K e to the driven ones.
 
     Args:
         parts: as prepared for the present states; `emf` is returned, V.
-        net: its lines.
-        forward: whether columns are sensed.
-        levels: of the driven lines, (padded driven,), V.
+        segment: resistance of a segment of a driven line, ohm.
+        levels: of the driven lines, (driven panels, 16), V.
         count: of driven lines.
         lines: currents of all lines of the linear array, (line panels, 16), A; changed.
     """
     depth = parts.sums.shape[0]
     panels = parts.third.shape[0] // depth
-    e = net.e_col if forward else net.e_row
-    along = splat(np.float32(-net.wire_row if forward else -net.wire_col))
-    carried, one, zero = parts.carried, splat(np.float32(1.0)), splat(np.float32(0.0))
+    along = splat(np.float32(-segment))
+    carried, bend = parts.carried, splat(parts.bend[0])
+    drop, factor, fed, sent, drawn = parts.drop, parts.factor, parts.fed, parts.sent, parts.drawn
+    line, nears, sums = parts.line, parts.near, parts.sums
+    one, zero = splat(np.float32(1.0)), splat(np.float32(0.0))
     for panel in range(depth // LANES):
         own = times(along, load(lines, panels + panel))
         store(carried, panel, times(own, reciprocal(load(parts.admittance, panel))))
@@ -293,25 +311,26 @@ def inject_odd_currents(
         base = panel * depth
         y = zero
         for k in range(count):
-            near = fma(load(parts.drop, base + k), splat(carried[k]), splat(levels[k]))
-            y = fma(load(e, base + k), y, times(load(parts.fed, base + k), near))
-            store(parts.near, k, near)
-            store(parts.line, k, y)
+            w, level = splat(carried[k // LANES, k % LANES]), splat(levels[k // LANES, k % LANES])
+            near = fma(load(drop, base + k), w, level)
+            y = fma(load(factor, base + k), y, times(load(fed, base + k), near))
+            store(nears, k, near)
+            store(line, k, y)
         taken, y = zero, zero
         for k in range(count - 1, -1, -1):
-            y = fma(load(e, base + k), y, load(parts.line, k))
-            volt = minus(load(parts.near, k), y)
+            y = fma(load(factor, base + k), y, load(line, k))
+            volt = minus(load(nears, k), y)
             square = times(volt, volt)
-            bent = times(load(parts.bend, base + k), square)
+            bent = times(bend, square)
             # b/a sets the terms beyond V^5 as well: for R = 0 they are those of a geometric series.
             odd = times(times(volt, square), fma(bent, plus(one, bent), one))
-            taken = fma(load(parts.sent, base + k), odd, taken)
-            drawn = load(parts.sums, k) if panel > 0 else zero
-            store(parts.sums, k, fma(load(parts.drawn, base + k), odd, drawn))
+            taken = fma(load(sent, base + k), odd, taken)
+            own = load(sums, k) if panel > 0 else zero
+            store(sums, k, fma(load(drawn, base + k), odd, own))
         store(lines, panel, plus(load(lines, panel), taken))
     for panel in range(depth // LANES):
-        lower, upper = turned(parts.sums, panel * LANES, False), turned(parts.sums, panel * LANES, True)
-        drawn = plus(lower[0], upper[0])
+        lower, upper = turned(sums, panel * LANES, False), turned(sums, panel * LANES, True)
+        total = plus(lower[0], upper[0])
         for k in range(1, TURNED):
-            drawn = plus(drawn, plus(lower[k], upper[k]))
-        store(parts.emf, panel, times(drawn, load(parts.ease, panel)))
+            total = plus(total, plus(lower[k], upper[k]))
+        store(parts.emf, panel, times(total, load(parts.ease, panel)))

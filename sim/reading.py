@@ -6,7 +6,7 @@ from ..compiled import kernel
 from ._types import Floats, Integers, States
 from .cells import junction_conductance
 from .compiled_array import CompiledArray, states_changed
-from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_rows
+from .disturb import disturb_possible, draw_disturb, hazard_bounds, rung_of, sum_rows, wait_passed
 from .effective import (
     ERROR,
     KNOWN,
@@ -75,22 +75,15 @@ def _read_once(
     # Nodes of floating lines may be anywhere between the levels.
     rung = rung_of(low, high, 1.0 if floating else pull)
     _ready_rung(array, rung)
-    bounds, sums = array.bounds[rung], array.sums[rung]
     way = SOLVE if floating else _way_to_read(array, levels, max(high, -low), forward)
     spare = array.spare_column if forward else array.spare_row
     if way == MAKE:
         _make_matrix(array, levels, max(high, -low), forward, currents, spare)
+    # Most reads have no candidate of read disturb, and nothing of that need be looked at.
+    calm = _calm(array, rung)
     if way == USE or (way == UPDATE and _update(array, forward)):
-        network = array.forward_network if forward else array.transposed_network
-        effective = array.forward_matrix if forward else array.transposed_matrix
-        power, largest = read_whole(
-            network, array.dynamics.half_voltage, forward, effective, levels, max(high, -low), currents
-        )
-        possible = disturb_possible(
-            array.cells, array.state, array.dynamics, levels, low, high, forward, pull, bounds, sums,
-            array.read_duration, array.seed, array.number, array.reads,
-        )  # fmt: skip
-        if not possible:
+        power, largest = _read_matrix(array, levels, max(high, -low), forward, currents)
+        if calm or not _disturb_possible(array, levels, low, high, forward, pull, rung):
             return power, largest, 0.0
         # Which cell flips depends on the true voltages.
         _, _, residual = read_solved(array, levels, forward, spare)
@@ -100,13 +93,46 @@ def _read_once(
         power, largest, residual = read_solved(array, levels, forward, currents)
     if residual > 0.0:
         return 0.0, 0.0, residual
+    if not calm:
+        _disturb(array, rung)
+    return power, largest, 0.0
+
+
+@kernel
+def _read_matrix(
+    array: CompiledArray, levels: Floats, largest: float, forward: bool, currents: Floats
+) -> tuple[float, float]:
+    effective = array.forward_matrix if forward else array.transposed_matrix
+    lines = array.forward_lines
+    segment = 1.0 / (lines.g_row if forward else lines.g_col)
+    return read_whole(effective, segment, array.dynamics.half_voltage, levels, largest, currents)
+
+
+@kernel
+def _calm(array: CompiledArray, rung: int) -> bool:
+    total = array.sums[rung, array.state.shape[0] - 1]
+    wait, _ = wait_passed(total, array.seed, array.number, array.reads, 0)
+    return bool(wait > total)
+
+
+@kernel
+def _disturb_possible(
+    array: CompiledArray, levels: Floats, low: float, high: float, forward: bool, pull: float, rung: int
+) -> bool:
+    return disturb_possible(
+        array.cells, array.state, array.dynamics, levels, low, high, forward, pull, array.bounds[rung],
+        array.sums[rung], array.read_duration, array.seed, array.number, array.reads,
+    )  # fmt: skip
+
+
+@kernel
+def _disturb(array: CompiledArray, rung: int) -> None:
     flips = draw_disturb(
-        array.cells, array.state, array.dynamics, array.volts[0], bounds, sums, array.read_duration,
-        array.seed, array.number, array.reads, array.flipped,
+        array.cells, array.state, array.dynamics, array.volts[0], array.bounds[rung], array.sums[rung],
+        array.read_duration, array.seed, array.number, array.reads, array.flipped,
     )  # fmt: skip
     if flips > 0:
         states_changed(array)
-    return power, largest, 0.0
 
 
 @kernel
@@ -240,7 +266,6 @@ def _make_matrix(
     network = array.forward_network if forward else array.transposed_network
     lines = array.forward_lines if forward else array.transposed_lines
     effective = array.forward_matrix if forward else array.transposed_matrix
-    half_voltage = array.dynamics.half_voltage
     factored(array, forward)
     effective.counts[SAVED] = levels.size // 2
     residual = make_matrix(
@@ -248,7 +273,7 @@ def _make_matrix(
         array.column_current,
     )  # fmt: skip
     prepare_odd_parts(
-        effective.odd, network, array.cells, array.state, array.access, half_voltage, forward,
+        effective.odd, network, array.cells, array.state, array.access, array.dynamics.half_voltage, forward,
         effective.matrix,
     )  # fmt: skip
     effective.counts[KNOWN] = 1 if residual == 0.0 else 0
@@ -256,10 +281,7 @@ def _make_matrix(
     for trial in range(2):
         asked = np.full(levels.size, effective.span[0]) if trial == 0 else levels
         _, _, failed = read_solved(array, asked, forward, exact)
-        read_whole(
-            network, half_voltage, forward, effective, asked, effective.span[0] if trial == 0 else largest,
-            found,
-        )  # fmt: skip
+        _read_matrix(array, asked, effective.span[0] if trial == 0 else largest, forward, found)
         if residual == 0.0 and (failed > 0.0 or not _close(array, forward, exact, found)):
             effective.counts[KNOWN] = 0
             effective.counts[USELESS] = RETRY * levels.size
