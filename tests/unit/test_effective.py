@@ -61,8 +61,11 @@ def test_linear_reads_agree_with_solved_voltages_through_flips(forward: bool) ->
     counts = matrix_counts(array.compiled, forward)
     assert counts[KNOWN] == 1
     rng = np.random.default_rng(0)
-    for updates in range(1, 9):
-        flip([array], [(int(rng.integers(ROWS)), int(rng.integers(COLUMNS)))])
+    updates = 0
+    for flips in (1, 1, 2, 4, 20):
+        cells = rng.choice(ROWS * COLUMNS, flips, replace=False)
+        flip([array], [(int(cell) // COLUMNS, int(cell) % COLUMNS) for cell in cells])
+        updates += flips
         found = array.read(levels[-1:], forward, BRIEF, 0.0)
         assert (counts[KNOWN], counts[UPDATES]) == (1, updates)
         conductance = array.cells.conductance_p / np.where(array.state == 1, 1.0, 1.0 + array.cells.tmr)
