@@ -129,7 +129,7 @@ def reached(levels: Floats, others: Floats, least: float) -> NDArray[np.bool_]:
     if known.size == 0:
         return np.zeros(levels.size, dtype=np.bool_)
     away = np.maximum(np.abs(levels - known.min()), np.abs(levels - known.max()))
-    return np.greater(np.nan_to_num(away), least)
+    return np.asarray(np.nan_to_num(away) > least, dtype=np.bool_)
 
 
 def ideal_median(search_from: float, search_to: float) -> float:

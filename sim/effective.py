@@ -136,17 +136,16 @@ def multiply(
         base = panel * driven
         # Four sums, so that no addition waits for the one before.
         a = b = c = d = splat(np.float32(0.0))
-        k = 0
-        while k + 4 <= driven:
-            own, place = levels[k // LANES], k % LANES
-            a = fma(load(matrix, base + k), splat(own[place]), a)
-            b = fma(load(matrix, base + k + 1), splat(own[place + 1]), b)
-            c = fma(load(matrix, base + k + 2), splat(own[place + 2]), c)
-            d = fma(load(matrix, base + k + 3), splat(own[place + 3]), d)
-            k += 4
-        while k < driven:
+        for place in range(driven // LANES):
+            own = levels[place]
+            for k in range(0, LANES, 4):
+                record = base + place * LANES + k
+                a = fma(load(matrix, record), splat(own[k]), a)
+                b = fma(load(matrix, record + 1), splat(own[k + 1]), b)
+                c = fma(load(matrix, record + 2), splat(own[k + 2]), c)
+                d = fma(load(matrix, record + 3), splat(own[k + 3]), d)
+        for k in range(driven // LANES * LANES, driven):
             a = fma(load(matrix, base + k), splat(levels[k // LANES, k % LANES]), a)
-            k += 1
         found = plus(plus(a, b), plus(c, d))
         store(lines, panel, plus(load(lines, panel), found) if add else found)
 
@@ -196,8 +195,13 @@ def order_lines(forward: bool, row_current: Floats, column_current: Floats, orde
 @kernel
 def read_linear(effective: Effective, levels: Floats, sensed: int, all_lines: bool) -> None:
     """Currents of a read into `effective.lines`: of the sensed lines, and of the driven ones if wanted."""
-    for k in range(levels.size):
-        effective.levels[k // LANES, k % LANES] = np.float32(levels[k])
+    whole = levels.size // LANES
+    for place in range(whole):
+        own, given = effective.levels[place], levels[place * LANES : place * LANES + LANES]
+        for k in range(LANES):
+            own[k] = np.float32(given[k])
+    for k in range(whole * LANES, levels.size):
+        effective.levels[whole, k - whole * LANES] = np.float32(levels[k])
     last = effective.lines.shape[0] if all_lines else padded(sensed) // LANES
     multiply(effective.matrix, effective.levels, levels.size, 0, last, False, effective.lines)
 

@@ -41,8 +41,8 @@ def test_normals_are_those_of_their_words() -> None:
         make_normal(words, normals)
         radius = np.sqrt(-2.0 * np.log((words[:SIDE] + 0.5) / 2.0**32))
         turn = words[SIDE:].astype(np.int64)
-        angle = ((turn << 2) % 2**32 + 2**31) % 2**32 - 2**31
-        angle = angle * (np.pi / 4.0 / 2.0**31)
+        signed = ((turn << 2) % 2**32 + 2**31) % 2**32 - 2**31
+        angle = signed * (np.pi / 4.0 / 2.0**31)
         one, other = np.cos(angle), np.sin(angle)
         swapped, sign = turn >= 2**31, np.where((turn >> 30) % 2 == 1, -1.0, 1.0)
         wanted = np.concatenate([np.where(swapped, other, one), np.where(swapped, one, other)])
