@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from mtjloop.app.fused.loop import compiled_loop
 from mtjloop.compiled import kernel
@@ -277,7 +278,8 @@ def tile_bytes(rows: int, columns: int) -> float:
 def loop_tables(console: Console) -> dict[str, object]:
     """All tables, printed as they are found."""
     found: dict[str, object] = {}
-    reads = read_rows()
+    with threadpool_limits(1):  # BLAS takes all cores for large products
+        reads = read_rows()
     table = Table(
         "array", "dense us", "read us", "ratio", "whole read us", title="Reads between flips, linear die"
     )

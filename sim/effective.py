@@ -28,6 +28,7 @@ from .lanes import (
     lane,
     larger,
     load,
+    load_wide_line,
     plus,
     splat,
     store,
@@ -197,9 +198,7 @@ def read_linear(effective: Effective, levels: Floats, sensed: int, all_lines: bo
     """Currents of a read into `effective.lines`: of the sensed lines, and of the driven ones if wanted."""
     whole = levels.size // LANES
     for place in range(whole):
-        own, given = effective.levels[place], levels[place * LANES : place * LANES + LANES]
-        for k in range(LANES):
-            own[k] = np.float32(given[k])
+        store(effective.levels, place, load_wide_line(levels, place * LANES))
     for k in range(whole * LANES, levels.size):
         effective.levels[whole, k - whole * LANES] = np.float32(levels[k])
     last = effective.lines.shape[0] if all_lines else padded(sensed) // LANES

@@ -199,6 +199,21 @@ def _load_wide(_typing: Any, array: Any, _row: Any, _column: Any) -> Any:
 
 
 @intrinsic
+def _load_wide_line(_typing: Any, array: Any, _first: Any) -> Any:
+    if array.layout != "C":
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), _WIDE.as_pointer())
+        value = builder.load(pointer)
+        value.align = 8
+        return builder.fptrunc(value, _VECTOR)
+
+    return _LANES(array, types.int64), generate
+
+
+@intrinsic
 def _store_wide(_typing: Any, array: Any, _row: Any, _column: Any, _value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         target, row, column, value = arguments
@@ -353,6 +368,8 @@ turned = cast(Callable[[Floats32, int, bool], tuple[Lanes, ...]], _turned)
 """turned(array, record, second): the first (second) 8 columns of array[record : record + 16], as 8 lanes."""
 load_wide = cast(Callable[[Floats, int, int], Lanes], _load_wide)
 """load_wide(array, i, j): array[i, j : j + 16] of a C-ordered float64 array, rounded to float32."""
+load_wide_line = cast(Callable[[Floats, int], Lanes], _load_wide_line)
+"""load_wide_line(array, k): array[k : k + 16] of a contiguous float64 array, rounded to float32."""
 store_wide = cast(Callable[[Floats, int, int, Lanes], None], _store_wide)
 """store_wide(array, i, j, value): into array[i, j : j + 16]."""
 splat = cast(Callable[[Any], Lanes], _splat)
