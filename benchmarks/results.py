@@ -122,7 +122,7 @@ TABLES = (
     ),
     Table(
         "digits-per-sample",
-        "Digits 64-256-10, tiled passive, two cells a side of a weight, no memory",
+        "Digits 64-256-10, tiled passive, no memory",
         (("mtjloop", "study", "benchmarks/studies/digits-per-sample.yaml"),),
         partial(beside_float, "94.5 %"),
         ("digits-per-sample",),
