@@ -196,7 +196,7 @@ TABLES = (
     Table(
         "digits_cost",
         "Digits to 97 %: what it costs on the default board",
-        (("python", "-m", "benchmarks.digits_cost", "--dies", "4"),),
+        (("python", "-m", "benchmarks.digits_cost", "--dies", "6"),),
         cost_by_purpose,
     ),
     Table(
