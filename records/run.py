@@ -112,7 +112,12 @@ class RunRecorder(PulseLog):
             identities=tuple(identities),
             wiring_hash=wiring_hash,
         )
-        write_manifest(directory, manifest)
+        try:
+            write_manifest(directory, manifest)
+        except RecordError:
+            with suppress(OSError):
+                directory.rmdir()  # a run that never began
+            raise
         return cls(directory, manifest, EventFile(directory / schema.EVENTS_FILE, durable), durable)
 
     @property

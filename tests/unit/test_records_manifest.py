@@ -65,6 +65,12 @@ def test_manifest_round_trip(tmp_path: Path) -> None:
     assert recorder.directory.name == found.run_id
 
 
+def test_a_run_whose_first_manifest_cannot_be_written_leaves_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="cannot write"):
+        new_run(tmp_path, operator=object(), run_id="R1")  # YAML has no word for it
+    assert not (tmp_path / "R1").exists()
+
+
 def test_a_manifest_that_cannot_be_put_in_place_leaves_no_draft(tmp_path: Path) -> None:
     recorder = new_run(tmp_path)
     recorder.finish("interrupted", {})
