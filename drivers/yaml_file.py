@@ -138,11 +138,16 @@ def _place(location: Location, content: Any) -> Location:
     place: list[int | str] = []
     for part in location:
         within = content[part] if _holds(content, part) else None
-        if within is None and isinstance(part, str) and ("[" in part or part[:1].isupper()):
+        if within is None and isinstance(part, str) and _names_shape(part):
             continue
         content = within
         place.append(part)
     return tuple(place)
+
+
+def _names_shape(part: str) -> bool:
+    """Whether this is a word of pydantic for a shape, such as `constrained-int`, and no key of ours."""
+    return "[" in part or "-" in part or part[:1].isupper() or part in ("bool", "float", "int", "str")
 
 
 def _holds(content: Any, part: int | str) -> bool:
