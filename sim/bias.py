@@ -15,8 +15,8 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, States
-from .bias_sweeps import JUNCTION_STEPS, follow, take_followed
-from .cell_panels import BiasWorkspace, cell_current, junction_current, junction_slope
+from .bias_sweeps import follow, take_followed
+from .cell_panels import JUNCTION_STEPS, BiasWorkspace, cell_current, current_at, junction_slope
 from .cells import Access
 from .lanes import (
     LANES,
@@ -149,7 +149,7 @@ def bias_cells(
     """
     lines, rows, columns = work.network, net.rows, net.columns
     depth, height = padded(rows), padded(columns)
-    zero, tiny, size = splat(np.float32(0.0)), splat(TINY), splat(np.float32(0.0))
+    tiny, size = splat(TINY), splat(np.float32(0.0))
     scale, ohms = splat(np.float32(1.0 / half_voltage**2)), splat(np.float32(access.resistance))
     wire, passive = splat(np.float32(net.wire_col)), access.resistance == 0.0
     dr, c, b_col, level_row, level_col = lines.dr, lines.c, lines.b_col, lines.level_row, lines.level_col
@@ -166,18 +166,9 @@ def bias_cells(
                 if known:
                     drop = plus(load(drops, record), drop)
                 volt = plus(minus(spread(level_row, i), level), drop)
-                if opened[i] == 0:
-                    current, found = times(leak, volt), zero
-                elif passive:
-                    current = junction_current(
-                        load(conductances, record), load(barriers, record), volt, scale
-                    )
-                    found = volt
-                else:
-                    current, _, found = cell_current(
-                        load(conductances, record), load(barriers, record), volt, load(junctions, record),
-                        scale, ohms, JUNCTION_STEPS,
-                    )  # fmt: skip
+                current, found = current_at(
+                    conductances, barriers, junctions, record, volt, opened[i], passive, leak, scale, ohms
+                )
                 g = load(g_col, record)
                 now = minus(times(wire, current), times(g, drop))
                 change = minus(now, load(currents, record))

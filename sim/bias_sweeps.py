@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ._types import Floats, Floats32, States
-from .cell_panels import BiasWorkspace, cell_current, junction_current
+from .cell_panels import BiasWorkspace, current_at
 from .cells import Access
 from .lanes import (
     LANES,
@@ -36,12 +36,9 @@ from .lanes import (
     turned,
 )
 from .line_currents import TOGETHER, add_lanes, take_row_currents
-from .line_solver import TINY, Network, largest_of
+from .line_solver import TINY, Network, largest_of, substitute_back
 from .network_solver import MOST_SWEEPS
 from .panels import clear, copy, padded, unpack
-
-JUNCTION_STEPS = 3
-"""Newton steps for a junction behind a transistor whose voltage is roughly known."""
 
 
 @kernel
@@ -59,10 +56,7 @@ def sweep_rows_for(lines: int, nodes: int, e: Floats32, rest: Floats32, ratio: f
                 own = load(e, base + k0 + k)
                 y = fma(own, y, times(own, times(scale, across[k])))
                 store(out, base + k0 + k, y)
-        y = load(out, base + nodes - 1)
-        for record in range(base + nodes - 2, base - 1, -1):
-            y = fma(load(e, record), y, load(out, record))
-            store(out, record, y)
+        substitute_back(e, out, base, nodes)
 
 
 @kernel
@@ -125,15 +119,10 @@ def sweep_columns(
             store(old, record, column)
             drop = minus(load(rows_across, record), column)
             volt = plus(minus(spread(level_row, i), level), drop)
-            if opened[i] == 0:
-                current = times(leak, volt)
-            elif passive:
-                current = junction_current(load(conductances, record), load(barriers, record), volt, scale)
-            else:
-                current, _, found = cell_current(
-                    load(conductances, record), load(barriers, record), volt, load(junctions, record), scale,
-                    ohms, JUNCTION_STEPS,
-                )  # fmt: skip
+            current, found = current_at(
+                conductances, barriers, junctions, record, volt, opened[i], passive, leak, scale, ohms
+            )
+            if not passive:
                 store(junctions, record, found)
             g = load(g_col, record)
             fresh = minus_product(g, drop, fma(wire, current, tiny))
@@ -218,18 +207,9 @@ def take_followed(
                 record = base + i
                 drop = minus(across[i - i0], load(c, record))
                 volt = plus(minus(spread(level_row, i), level), drop)
-                if opened[i] == 0:
-                    current, found = times(leak, volt), zero
-                elif passive:
-                    found = volt
-                    current = junction_current(
-                        load(conductances, record), load(barriers, record), volt, scale
-                    )
-                else:
-                    current, _, found = cell_current(
-                        load(conductances, record), load(barriers, record), volt, load(junctions, record),
-                        scale, ohms, JUNCTION_STEPS,
-                    )  # fmt: skip
+                current, found = current_at(
+                    conductances, barriers, junctions, record, volt, opened[i], passive, leak, scale, ohms
+                )
                 down = plus(down, current)
                 store(sums, i, plus(load(sums, i), current))
                 store(seen, record, volt)

@@ -25,6 +25,9 @@ from .lanes import (
 from .network_solver import Workspace, new_workspace
 from .panels import new_panels, pack, padded, whole_nodes
 
+JUNCTION_STEPS = 3
+"""Newton steps for a junction behind a transistor whose voltage is roughly known."""
+
 
 class BiasWorkspace(NamedTuple):
     """Cells as the solve takes them, and its scratch; all arrays are over columns."""
@@ -108,3 +111,37 @@ def cell_current(
         found = minus(found, times(excess, reciprocal(fma(resistance, slope, one))))
         current, slope = junction_slope(conductance_p, barrier, found, scale)
     return current, times(slope, reciprocal(fma(resistance, slope, one))), found
+
+
+@inlined_kernel
+def current_at(
+    conductances: Floats32, barriers: Floats32, junctions: Floats32, record: int, volt: Lanes, opened: int,
+    passive: bool, leak: Lanes, scale: Lanes, ohms: Lanes,
+) -> tuple[Lanes, Lanes]:  # fmt: skip
+    """Currents of sixteen cells, A, and the voltages of their junctions, V, from those roughly known.
+
+    Args:
+        conductances: in state P, S, (records, 16).
+        barriers: (R_AP - R_P)/R_P at zero bias in state AP, (records, 16).
+        junctions: voltages of the junctions as roughly known, V, (records, 16).
+        record: of the cells.
+        volt: across each cell, V.
+        opened: 0 where the gate of their row is closed; they leak, and the junctions are told to see nothing.
+        passive: whether there are no transistors.
+        leak: conductance behind a closed gate, S.
+        scale: 1/V_h^2.
+        ohms: resistance of an open transistor, ohm.
+    """
+    if opened == 0:
+        current, found = times(leak, volt), splat(np.float32(0.0))
+    elif passive:
+        current, found = (
+            junction_current(load(conductances, record), load(barriers, record), volt, scale),
+            volt,
+        )
+    else:
+        current, _, found = cell_current(
+            load(conductances, record), load(barriers, record), volt, load(junctions, record), scale, ohms,
+            JUNCTION_STEPS,
+        )  # fmt: skip
+    return current, found

@@ -27,7 +27,7 @@ from .lanes import (
     turned,
 )
 from .line_currents import TOGETHER, add_lanes, take_row_currents
-from .line_solver import TINY, Network, largest_of
+from .line_solver import TINY, Network, largest_of, substitute_back
 from .panels import clear, padded, whole_nodes
 
 
@@ -68,10 +68,7 @@ def sweep_rows_at(
                     seen = plus(across[k], minus(spread(opposite, k0 + k), own_level))
                     y = fma(own, y, times(own, fma(load(g, base + k0 + k), seen, tiny)))
                     store(out, base + k0 + k, y)
-        y = load(out, base + nodes - 1)
-        for record in range(base + nodes - 2, base - 1, -1):
-            y = fma(load(e, record), y, load(out, record))
-            store(out, record, y)
+        substitute_back(e, out, base, nodes)
 
 
 @kernel

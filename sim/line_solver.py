@@ -286,6 +286,22 @@ def factor_panels(
 
 
 @kernel
+def substitute_back(e: Floats32, out: Floats32, base: int, nodes: int) -> None:
+    """Second half of the solve of a panel: out[k] += e[k] out[k + 1], from the last node but one to node 0.
+
+    Args:
+        e: elimination factors, (records, 16).
+        out: what elimination left, V, (records, 16); returned deviations.
+        base: record of node 0.
+        nodes: of each line, >= 1.
+    """
+    y = load(out, base + nodes - 1)
+    for record in range(base + nodes - 2, base - 1, -1):
+        y = fma(load(e, record), y, load(out, record))
+        store(out, record, y)
+
+
+@kernel
 def sweep(
     lines: int, nodes: int, g: Floats32, e: Floats32, w: Floats32, b: Floats32, with_b: bool, out: Floats32
 ) -> None:
@@ -315,10 +331,7 @@ def sweep(
                 own = load(e, record + k)
                 y = fma(own, y, times(own, fma(load(g, record + k), across[k], right)))
                 store(out, record + k, y)
-        y = load(out, base + nodes - 1)
-        for record in range(base + nodes - 2, base - 1, -1):
-            y = fma(load(e, record), y, load(out, record))
-            store(out, record, y)
+        substitute_back(e, out, base, nodes)
 
 
 @kernel
