@@ -358,8 +358,7 @@ def _offline_transfer(trial: Trial, split: Split, settings: TrainingSettings, mo
 
 def _float(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
     found = float_baseline(split, settings.hidden, trial.seed, monitor)
-    chosen = f"weight decay {found.weight_decay:g}"
-    return Outcome(found.test_accuracy, found.train_accuracy, chosen=chosen)
+    return Outcome(found.test_accuracy, found.train_accuracy, chosen=found.chosen)
 
 
 _Work = Callable[[Trial, Split, TrainingSettings, Monitor], Outcome]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import special, stats
+from sklearn.neural_network import MLPClassifier
 
 from mtjloop.app.fused.loop import compiled_loop
 from mtjloop.app.init_command import template
@@ -302,8 +303,38 @@ def test_float_baseline_uses_the_training_part_to_choose(iris: Split) -> None:
     spoiled = replace(iris, test_y=np.roll(iris.test_y, 7))
     again = float_baseline(spoiled, (4,), 0, SilentMonitor())
     assert baseline.test_accuracy > 0.9
-    assert again.weight_decay == baseline.weight_decay
+    assert again.chosen == baseline.chosen
     assert again.train_accuracy == baseline.train_accuracy
+    assert baseline.activation in ("tanh", "relu")
+
+
+def test_float_baseline_without_hidden_units_has_no_activation(iris: Split) -> None:
+    baseline = float_baseline(iris, (), 0, SilentMonitor())
+    assert baseline.activation is None
+    assert baseline.chosen.startswith("weight decay")
+    assert baseline.test_accuracy > 0.9
+
+
+def test_float_baseline_of_many_samples_chooses_on_one_held_out_part(
+    iris: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = replace(iris, train_x=np.tile(iris.train_x, (25, 1)), train_y=np.tile(iris.train_y, 25))
+    trained_on: list[int] = []
+    fit = MLPClassifier.fit
+
+    def counted(self: Any, x: Any, y: Any) -> Any:
+        trained_on.append(len(y))
+        return fit(self, x, y)
+
+    class StopAfterTwo(SilentMonitor):
+        def should_stop(self) -> bool:
+            return len(trained_on) >= 2
+
+    monkeypatch.setattr(MLPClassifier, "fit", counted)
+    baseline = float_baseline(many, (3,), 0, StopAfterTwo())
+    samples = len(many.train_y)
+    assert trained_on == [samples - -(-samples // 4)] * 2 + [samples]
+    assert baseline.test_accuracy > 0.9
 
 
 def recorder(root: Path) -> RunRecorder:
