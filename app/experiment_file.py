@@ -23,6 +23,7 @@ from ..protocols.training.settings import (
     FeedbackSettings,
     Gating,
     OutputLayer,
+    RareLines,
     RateSchedule,
     Schedule,
     TrainingSettings,
@@ -94,10 +95,11 @@ class EncodingSection(Section):
     probability: Annotated[Fraction, Field(gt=0, lt=1)] = EncodingSettings.probability
     gating: Gating | Annotated[Fraction, Field(gt=0, le=1)] = EncodingSettings.gating
     slots: Annotated[int, Field(ge=1, le=1000)] = EncodingSettings.slots
+    rare_lines: RareLines = EncodingSettings.rare_lines
 
     @model_validator(mode="after")
     def _keys_have_an_effect(self) -> "EncodingSection":
-        refuse_without_effect(self, ("slots",), "kind", "coincidence")
+        refuse_without_effect(self, ("slots", "rare_lines"), "kind", "coincidence")
         return self
 
 

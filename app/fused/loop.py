@@ -127,8 +127,8 @@ class CompiledLoop:
                 threshold = rule.threshold
         made = parts.new_layer(
             self._blocks[number][0], one.inputs, one.outputs, momentum, *vectors, threshold, draws.key,
-            draws.stream, slots, settings.encoding.probability, settings.encoding.gated_share,
-            settings.audit_every, trained,
+            draws.stream, slots, settings.encoding.probability, settings.encoding.rare_lines == "columns",
+            settings.encoding.gated_share, settings.audit_every, trained,
         )  # fmt: skip
         for other in self._blocks[number][1:]:
             parts.add_block(made, other)

@@ -136,6 +136,7 @@ class Layer:
         stream: first of the streams of this layer.
         slots: of an update.
         probability: p0.
+        rare_columns: whether columns alone fire more rarely the less is wanted.
         slot: number of the next slot.
         updates: of this epoch.
         clipped: of these.
@@ -181,6 +182,7 @@ class Layer:
     stream: int
     slots: int
     probability: float
+    rare_columns: bool
     slot: int
     updates: int
     clipped: int
@@ -204,8 +206,8 @@ class Layer:
 @kernel
 def new_layer(
     first: Block, inputs: int, outputs: int, momentum: bool, u: Floats, v: Floats, sum_u: Floats,
-    sum_v: Floats, threshold: float, key: Word, stream: int, slots: int, probability: float, gating: float,
-    audit_every: int, trained: bool,
+    sum_v: Floats, threshold: float, key: Word, stream: int, slots: int, probability: float,
+    rare_columns: bool, gating: float, audit_every: int, trained: bool,
 ) -> Layer:  # fmt: skip
     """A layer with its first block; arguments as the attributes of `Layer`."""
     blocks = List()
@@ -215,9 +217,9 @@ def new_layer(
         blocks, np.zeros((1, inputs)), np.zeros((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs)),
         np.ones(outputs), np.zeros(outputs), np.zeros(outputs), momentum, u, v, sum_u, sum_v, 0, 1, 1,
         0.0, threshold, np.zeros((rank, inputs)), np.zeros((rank, outputs)), np.zeros(rank), key, stream,
-        slots, probability, 0, 0, 0, 0, audit_every, 0, trained, gating, 0, 0.0, np.zeros(inputs),
-        np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)), np.zeros(inputs), np.zeros(outputs),
-        np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),
+        slots, probability, rare_columns, 0, 0, 0, 0, audit_every, 0, trained, gating, 0, 0.0,
+        np.zeros(inputs), np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)), np.zeros(inputs),
+        np.zeros(outputs), np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),
     )  # fmt: skip
 
 

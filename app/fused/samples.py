@@ -216,8 +216,9 @@ def update(network: Network, layer: Layer, number: int, which: int, strength: fl
         )  # fmt: skip
         rows, columns = layer.some_rows, layer.some_columns
     share = fire_lines(
-        rows, columns, strength, layer.slots, layer.probability, layer.row_chances, layer.column_chances
-    )
+        rows, columns, strength, layer.slots, layer.probability, layer.rare_columns, layer.row_chances,
+        layer.column_chances,
+    )  # fmt: skip
     if not share > 0.0:  # all lines happen to be left out; the update counts all the same
         layer.row_chances[:] = 0.0
         layer.column_chances[:] = 0.0

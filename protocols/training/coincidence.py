@@ -3,7 +3,8 @@
 In each of K slots row i fires with probability a |f_i| / max|f| and column j with probability
 b |g_j| / max|g|. A cell whose row and column both fire sees the full select voltage and switches with
 probability p0, so over an update p_ij = 1 - (1 - a b p0 ...)^K, close to K a b p0 |f_i g_j| / (max max)
-while that is small. a = b is chosen so that the largest probability is the wanted one.
+while that is small. a b is chosen so that the largest probability is the wanted one: a = b, or a = 1
+where columns alone shall be rare.
 """
 
 import math
@@ -55,15 +56,16 @@ def firing(factor: Factor, settings: EncodingSettings) -> Firing | None:
     """Firing probabilities that realise a factor; None if it asks for nothing."""
     rows, columns = np.empty_like(factor.rows), np.empty_like(factor.columns)
     share = fire_lines(
-        factor.rows, factor.columns, factor.strength, settings.slots, settings.probability, rows, columns
-    )
+        factor.rows, factor.columns, factor.strength, settings.slots, settings.probability,
+        settings.rare_lines == "columns", rows, columns,
+    )  # fmt: skip
     return Firing(rows, columns, share > 1.0) if share > 0.0 else None
 
 
 @kernel
 def fire_lines(
-    rows: Floats, columns: Floats, strength: float, slots: int, probability: float, row_chances: Floats,
-    column_chances: Floats,
+    rows: Floats, columns: Floats, strength: float, slots: int, probability: float, rare_columns: bool,
+    row_chances: Floats, column_chances: Floats,
 ) -> float:  # fmt: skip
     """Firing probabilities of one slot for a factor.
 
@@ -73,6 +75,7 @@ def fire_lines(
         strength: of the factor.
         slots: in one update.
         probability: p0 of a cell that both lines select.
+        rare_columns: whether columns alone fire more rarely the less is wanted.
         row_chances: returned, (inputs,), each in [0, 1].
         column_chances: returned, (outputs,), each in [0, 1].
 
@@ -85,9 +88,10 @@ def fire_lines(
     if not peak > 0.0:
         return 0.0
     share = -math.expm1(math.log1p(-min(peak, 1.0 - 1e-9)) / slots) / probability
-    alone = np.count_nonzero(rows) == 1  # a single row fires for certain: fewer pulses that select nothing
-    row_line = 1.0 if alone else min(1.0, math.sqrt(share))
-    column_line = min(1.0, share) if alone else row_line
+    # A single row fires for certain: fewer pulses that select nothing.
+    some_rows = not (rare_columns or np.count_nonzero(rows) == 1)
+    row_line = min(1.0, math.sqrt(share)) if some_rows else 1.0
+    column_line = row_line if some_rows else min(1.0, share)
     for i in range(rows.size):
         row_chances[i] = row_line * abs(rows[i]) / row_most
     for j in range(columns.size):

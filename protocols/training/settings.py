@@ -18,6 +18,7 @@ OutputLayer = Literal["trained", "code"]
 
 EncodingKind = Literal["coincidence", "log-amplitude", "duration-amplitude"]
 Gating = Literal["none", "auto"]
+RareLines = Literal["both", "columns"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class EncodingSettings:
         gating: share of the rows and of the columns that take part in an update, drawn anew for each, in
             (0, 1]; the probability asked of the others rises accordingly. "auto" takes the share that brings
             the peak to p0; `coincidence`, whose lines fire at random anyway, then leaves none out.
+        rare_lines: of `coincidence`, which lines fire more rarely the smaller the wanted probability is:
+            "both" alike, or "columns" alone, so that a pulse selects few outputs and many of their inputs.
     """
 
     kind: EncodingKind = "coincidence"
     probability: float = 0.5
     slots: int = 1
     gating: Gating | float = "auto"
+    rare_lines: RareLines = "both"
 
     @property
     def gated_share(self) -> float:

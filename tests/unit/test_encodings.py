@@ -30,6 +30,7 @@ PULSE = PulseSettings(width=1e-4, search_from=0.1, search_to=0.6)
 KINDS = [
     EncodingSettings("coincidence", 0.4),
     EncodingSettings("coincidence", 0.4, slots=4, gating=0.5),
+    EncodingSettings("coincidence", 0.4, rare_lines="columns"),
     EncodingSettings("log-amplitude", 0.3, gating="none"),
     EncodingSettings("log-amplitude", 0.3),
     EncodingSettings("log-amplitude", 0.3, slots=3),  # a pulse carries the whole update, so slots say nothing

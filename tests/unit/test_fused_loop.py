@@ -126,6 +126,7 @@ CASES = [
     ),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating="auto", slots=2)), {}, id="gating"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating=0.5)), {}, id="half the lines"),
+    pytest.param(replace(SETTINGS, encoding=EncodingSettings(rare_lines="columns")), {}, id="rare columns"),
     pytest.param(replace(SETTINGS, hidden=()), {"tiles": "[{rows: 5, columns: 6}]"}, id="no hidden layer"),
 ]
 

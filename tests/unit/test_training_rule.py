@@ -9,7 +9,7 @@ from mtjloop.protocols.training.audit import Audit
 from mtjloop.protocols.training.coincidence import fired, firing, phases, requested
 from mtjloop.protocols.training.controller_draws import layer_draws
 from mtjloop.protocols.training.rule import Factor, PerSample, RankOneMomentum, drop, make_orthonormal
-from mtjloop.protocols.training.settings import EncodingSettings, TrainingSettings
+from mtjloop.protocols.training.settings import EncodingSettings, RareLines, TrainingSettings
 
 SIGNS = np.tile([1.0, -1.0], 3)
 FACTOR = Factor(np.array([0.5, -1.0, 0.0, 0.25]), np.array([1.0, -0.5, 0.2]), 0.08)
@@ -69,10 +69,11 @@ def test_requested_probability_is_capped() -> None:
     assert requested(Factor(np.array([2.0]), np.array([-1.0]), 3.0))[0, 0] == 1.0
 
 
+@pytest.mark.parametrize("rare", ["both", "columns"])
 @pytest.mark.parametrize("slots", [1, 8])
-def test_coincidence_delivers_what_was_requested(slots: int) -> None:
+def test_coincidence_delivers_what_was_requested(slots: int, rare: RareLines) -> None:
     """Cells that switch with p0 under a select pulse switch, over many updates, as often as requested."""
-    settings = EncodingSettings(probability=0.4, slots=slots)
+    settings = EncodingSettings(probability=0.4, slots=slots, rare_lines=rare)
     chances = firing(FACTOR, settings)
     assert chances is not None
     assert not chances.clipped
@@ -100,6 +101,16 @@ def test_coincidence_delivers_what_was_requested(slots: int) -> None:
             # Products of firing chances are exact for one slot and within a few per cent for several.
             low, high = stats.binomtest(int(k), updates).proportion_ci(0.9999)
             assert low * 0.97 <= p <= high * 1.03
+
+
+def test_rare_columns_leave_rows_to_fire_as_their_share_of_the_factor_says() -> None:
+    chances = firing(Factor(np.array([2.0, -1.0]), np.array([0.5, 1.0]), 0.01), EncodingSettings(
+        probability=0.4, rare_lines="columns"
+    ))  # fmt: skip
+    assert chances is not None
+    assert chances.rows.tolist() == [1.0, 0.5]
+    # 0.01 * 2 * 1 wanted at the peak, of p0 = 0.4 for each selected cell.
+    assert chances.columns == pytest.approx([0.025, 0.05])
 
 
 def test_too_much_for_the_slots_is_reported_as_clipped() -> None:
