@@ -122,7 +122,7 @@ TABLES = (
     ),
     Table(
         "digits-per-sample",
-        "Digits 64-256-10, tiled passive, no memory",
+        "Digits 64-256-10, passive tiles of 33 x 32, two cells a side, pulses of 1 us, no memory",
         (("mtjloop", "study", "benchmarks/studies/digits-per-sample.yaml"),),
         partial(beside_float, "94.5 %"),
         ("digits-per-sample",),
