@@ -35,10 +35,12 @@ from .report.intervals import student
 from .simulated_dies import ideal_crossbars, simulated_crossbars
 from .whole_file import write_whole
 
-Method = Literal["in-situ", "offline-transfer", "manhattan", "ideal-bernoulli", "float"]
+Method = Literal["in-situ", "offline-transfer", "manhattan", "ideal-bernoulli", "float", "float-tanh"]
 DIRECTORY = "comparisons"
 """Beside the runs."""
 METHODS: tuple[Method, ...] = get_args(Method)
+_ON_DEMAND: tuple[Method, ...] = ("float-tanh",)
+"""Not run unless named."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def compare(
         bench_path: bench file; its die is drawn anew for each seed, and no instrument is opened.
         experiment_path: experiment file.
         dies: how many, with seeds from `seed` on.
-        methods: of `METHODS`; empty for all.
+        methods: of `METHODS`; empty for all but those on demand.
         seed: of the first die.
         workers: processes; None for one a core.
 
@@ -182,7 +184,7 @@ def compare(
 
 
 def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Methods by name, in the order of the table; all of them where none is named.
+    """Methods by name, in the order of the table; where none is named, all but those on demand.
 
     Raises:
         ConfigurationError: an unknown name.
@@ -190,7 +192,7 @@ def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise ConfigurationError(f"--method: found {', '.join(unknown)}; accepted are {', '.join(METHODS)}")
-    return tuple(method for method in METHODS if not names or method in names)
+    return tuple(method for method in METHODS if method in (names or set(METHODS) - set(_ON_DEMAND)))
 
 
 def run_trial(trial: Trial, monitor: Monitor) -> Outcome:
@@ -361,6 +363,11 @@ def _float(trial: Trial, split: Split, settings: TrainingSettings, monitor: Moni
     return Outcome(found.test_accuracy, found.train_accuracy, chosen=found.chosen)
 
 
+def _float_tanh(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
+    found = float_baseline(split, settings.hidden, trial.seed, monitor, ("tanh",))
+    return Outcome(found.test_accuracy, found.train_accuracy, chosen=found.chosen)
+
+
 _Work = Callable[[Trial, Split, TrainingSettings, Monitor], Outcome]
 _WORK: Mapping[Method, _Work] = {
     "in-situ": _in_situ,
@@ -368,6 +375,7 @@ _WORK: Mapping[Method, _Work] = {
     "manhattan": _manhattan,
     "ideal-bernoulli": _ideal_bernoulli,
     "float": _float,
+    "float-tanh": _float_tanh,
 }
 
 

@@ -16,6 +16,7 @@ _COLOURS = {
     "manhattan": VERMILION,
     "ideal-bernoulli": GREEN,
     "float": PURPLE,
+    "float-tanh": INK,
 }
 
 

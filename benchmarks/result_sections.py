@@ -87,6 +87,9 @@ def compared(goal: str, raw: Any) -> str:
     ]
     lead = paired(raw["trials"], "in-situ", "float")
     found = "no die has both" if lead is None else in_points(lead)
+    same_units = paired(raw["trials"], "in-situ", "float-tanh")
+    if same_units is not None:
+        found += f"; less float with tanh units, as on the chip: {in_points(same_units)}"
     headings = ["method", "test accuracy (95 % interval)", "dies", "pulses", "energy, J", "bench time, s"]
     return f"""Means over dies (each its own die, split and draws), default spread,
 passive, wires of 1 ohm a segment, everything solved. Goal: {goal}; found, in situ less float on the same
@@ -161,26 +164,30 @@ def reached_by(dies: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:
 
 
 def beside_float(goal: str, raw: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """In situ of a study beside float on the same splits, its own or that of the comparison of digits."""
+    """In situ of a study beside float on the same splits, its own or those of the comparison of digits."""
     (rows,) = raw.values()
     trained = [row for row in rows if row["method"] == "in-situ"]
     reached = reached_by({row["die"]: row for row in trained})
-    floats = reached_by({row["die"]: row for row in rows if row["method"] == "float"})
-    if not floats:
-        trials = json.loads(raw_file("compare_digits").read_text("utf-8"))["trials"]
-        floats = {one["seed"]: one["test_accuracy"] for one in trials if one["method"] == "float"}
-    both = sorted(set(reached) & set(floats))
-    mean, low, high = student([reached[die] - floats[die] for die in both])
     lines = [
         [
-            "in-situ", interval([reached[die] for die in both]), str(len(both)),
+            "in-situ", interval(list(reached.values())), str(len(reached)),
             *(mean_of(trained, key) for key in ("pulses", "energy_J", "bench_time_s")),
-        ],
-        ["float", interval([floats[die] for die in both]), str(len(both)), "-", "-", "-"],
+        ]
     ]  # fmt: skip
+    found = []
+    for method, words in (("float", "float"), ("float-tanh", "float with tanh units, as on the chip")):
+        floats = reached_by({row["die"]: row for row in rows if row["method"] == method})
+        if not any(row["method"] == "float" for row in rows):
+            trials = json.loads(raw_file("compare_digits").read_text("utf-8"))["trials"]
+            floats = {one["seed"]: one["test_accuracy"] for one in trials if one["method"] == method}
+        both = sorted(set(reached) & set(floats))
+        if both:
+            mean, low, high = student([reached[die] - floats[die] for die in both])
+            found.append(f"less {words}: {100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")
+            lines.append([method, interval([floats[die] for die in both]), str(len(both)), "-", "-", "-"])
     return f"""Means over dies (each its own die, split and draws), default spread, wires of 1 ohm a segment,
-everything solved. Goal: {goal}; found, in situ less float on the same splits, with the 95 % interval of that
-difference: {100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}).
+everything solved. Goal: {goal}; found, in situ on the same splits, with the 95 % interval of the difference,
+{"; ".join(found)}.
 
 {markdown(["method", "test accuracy", "dies", "pulses", "energy, J", "bench time, s"], lines)}
 """

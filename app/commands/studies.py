@@ -17,7 +17,8 @@ def compare(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="in-situ, offline-transfer, manhattan, ideal-bernoulli, float; repeatable; default: all."
+            help="in-situ, offline-transfer, manhattan, ideal-bernoulli, float, float-tanh; repeatable; "
+            "default: all but float-tanh."
         ),
     ] = None,
     plot: Annotated[

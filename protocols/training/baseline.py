@@ -12,7 +12,7 @@ from ..journal import Monitor
 
 Activation = Literal["tanh", "relu"]
 
-_ACTIVATIONS: tuple[Activation, ...] = ("tanh", "relu")
+ACTIVATIONS: tuple[Activation, ...] = ("tanh", "relu")
 _DECAYS = (1e-3, 1e-2, 1e-1, 1.0)
 _FOLDS = 4
 _MANY = 2_000
@@ -44,7 +44,13 @@ class FloatBaseline:
         return decay if self.activation is None else f"{self.activation}, {decay}"
 
 
-def float_baseline(split: Split, hidden: tuple[int, ...], seed: int, monitor: Monitor) -> FloatBaseline:
+def float_baseline(
+    split: Split,
+    hidden: tuple[int, ...],
+    seed: int,
+    monitor: Monitor,
+    activations: tuple[Activation, ...] = ACTIVATIONS,
+) -> FloatBaseline:
     """Train layers of the same widths in double precision.
 
     Activation of hidden units and weight decay are chosen together within the training part: by
@@ -56,13 +62,14 @@ def float_baseline(split: Split, hidden: tuple[int, ...], seed: int, monitor: Mo
         hidden: units of each hidden layer.
         seed: of parts and first weights.
         monitor: shows progress; asked to stop, the search ends with what it has.
+        activations: of hidden units to choose from.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import cross_val_score
     from threadpoolctl import threadpool_limits
 
     candidates: list[tuple[Activation | None, float]] = [
-        (activation, decay) for activation in (_ACTIVATIONS if hidden else (None,)) for decay in _DECAYS
+        (activation, decay) for activation in (activations if hidden else (None,)) for decay in _DECAYS
     ]
     parts = _parts(split, seed)
     best, best_score = candidates[0], -1.0

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from mtjloop.app.compare_command import Trial, mean_interval, paired, run_trial
+from mtjloop.app.compare_command import Trial, chosen_methods, mean_interval, paired, run_trial
 from mtjloop.app.experiment_file import read_experiment_file
 from mtjloop.app.main import app
 from mtjloop.app.process_pool import run_tasks
@@ -351,6 +351,16 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "bench.yaml").write_text(BENCH, encoding="utf-8")
     (tmp_path / "quick.yaml").write_text(QUICK, encoding="utf-8")
     return tmp_path
+
+
+def test_float_of_the_units_on_the_chip_runs_only_where_it_is_named(place: Path) -> None:
+    assert "float-tanh" not in chosen_methods([])
+    assert chosen_methods(["float-tanh", "float"]) == ("float", "float-tanh")
+    words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--dies", "1", "--workers", "1"]
+    words += ["--method", "float-tanh", "--runs", str(place / "runs"), "--json"]
+    (trial,) = json.loads(CliRunner().invoke(app, words).stdout)["trials"]
+    assert trial["method"] == "float-tanh"
+    assert trial["chosen"].startswith("tanh, weight decay ")
 
 
 def test_compare_gives_rows_with_intervals_and_a_figure(place: Path) -> None:
