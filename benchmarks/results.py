@@ -125,6 +125,13 @@ TABLES = (
         ("digits-1t1r",),
     ),
     Table(
+        "digits-columns",
+        "Digits 64-256-10, passive tiles of 33 x 32, two cells a side, short pulses, rare columns, momentum",
+        (("mtjloop", "study", "benchmarks/studies/digits-columns.yaml"),),
+        partial(beside_float, "at least float less 0.3 point"),
+        ("digits-columns",),
+    ),
+    Table(
         "digits-per-sample",
         "Digits 64-256-10, passive tiles of 33 x 32, two cells a side, pulses of 1 us, no memory",
         (("mtjloop", "study", "benchmarks/studies/digits-per-sample.yaml"),),
