@@ -19,7 +19,7 @@ from ..errors import ConfigurationError, ProtocolError, RecordError, StoppedErro
 from ..protocols.data import Split
 from ..protocols.journal import Monitor
 from ..protocols.recorded import RecordedCrossbar, Totals
-from ..protocols.training.baseline import float_baseline
+from ..protocols.training.baseline import ACTIVATIONS, Activation, float_baseline
 from ..protocols.training.loop import Trainer
 from ..protocols.training.manhattan import sign_rules, tune_manhattan, with_strong_pulses
 from ..protocols.training.offline import train_offline, transfer_offline
@@ -359,12 +359,8 @@ def _offline_transfer(trial: Trial, split: Split, settings: TrainingSettings, mo
 
 
 def _float(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
-    found = float_baseline(split, settings.hidden, trial.seed, monitor)
-    return Outcome(found.test_accuracy, found.train_accuracy, chosen=found.chosen)
-
-
-def _float_tanh(trial: Trial, split: Split, settings: TrainingSettings, monitor: Monitor) -> Outcome:
-    found = float_baseline(split, settings.hidden, trial.seed, monitor, ("tanh",))
+    units: tuple[Activation, ...] = ("tanh",) if trial.method == "float-tanh" else ACTIVATIONS
+    found = float_baseline(split, settings.hidden, trial.seed, monitor, units)
     return Outcome(found.test_accuracy, found.train_accuracy, chosen=found.chosen)
 
 
@@ -375,7 +371,7 @@ _WORK: Mapping[Method, _Work] = {
     "manhattan": _manhattan,
     "ideal-bernoulli": _ideal_bernoulli,
     "float": _float,
-    "float-tanh": _float_tanh,
+    "float-tanh": _float,
 }
 
 

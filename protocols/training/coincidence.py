@@ -89,9 +89,9 @@ def fire_lines(
         return 0.0
     share = -math.expm1(math.log1p(-min(peak, 1.0 - 1e-9)) / slots) / probability
     # A single row fires for certain: fewer pulses that select nothing.
-    some_rows = not (rare_columns or np.count_nonzero(rows) == 1)
-    row_line = min(1.0, math.sqrt(share)) if some_rows else 1.0
-    column_line = row_line if some_rows else min(1.0, share)
+    both_rare = not (rare_columns or np.count_nonzero(rows) == 1)
+    row_line = min(1.0, math.sqrt(share)) if both_rare else 1.0
+    column_line = row_line if both_rare else min(1.0, share)
     for i in range(rows.size):
         row_chances[i] = row_line * abs(rows[i]) / row_most
     for j in range(columns.size):
