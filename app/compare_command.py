@@ -183,15 +183,19 @@ def compare(
     }
 
 
-def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
+def chosen_methods(names: Sequence[str], where: str = "--method") -> tuple[Method, ...]:
     """Methods by name, in the order of the table; where none is named, all but those on demand.
+
+    Args:
+        names: of methods.
+        where: they were named, for the error.
 
     Raises:
         ConfigurationError: an unknown name.
     """
     unknown = [name for name in names if name not in METHODS]
     if unknown:
-        raise ConfigurationError(f"--method: found {', '.join(unknown)}; accepted are {', '.join(METHODS)}")
+        raise ConfigurationError(f"{where}: found {', '.join(unknown)}; accepted are {', '.join(METHODS)}")
     return tuple(method for method in METHODS if method in (names or set(METHODS) - set(_ON_DEMAND)))
 
 

@@ -117,7 +117,7 @@ def study_tasks(found: Study) -> list[StudyTask]:
     Raises:
         ConfigurationError: an unknown method, or data that cannot be used.
     """
-    methods = chosen_methods(found.content.methods)
+    methods = chosen_methods(found.content.methods, "methods of the study")
     data: dict[tuple[str, str | None], str] = {}
     keys = []
     for point in found.points:

@@ -17,7 +17,7 @@ from mtjloop.app.process_pool import run_tasks
 from mtjloop.drivers.bench import read_bench_file
 from mtjloop.drivers.contract import Bias, Pulse
 from mtjloop.drivers.ideal import IdealCrossbar, ideal_median, ideal_spread
-from mtjloop.errors import ProtocolError, StoppedError
+from mtjloop.errors import ConfigurationError, ProtocolError, StoppedError
 from mtjloop.protocols.calibration import calibrate
 from mtjloop.protocols.data import load_data, split_data, within_training
 from mtjloop.protocols.journal import Monitor, SilentMonitor
@@ -356,6 +356,10 @@ def place(tmp_path: Path) -> Path:
 def test_float_of_the_units_on_the_chip_runs_only_where_it_is_named(place: Path) -> None:
     assert "float-tanh" not in chosen_methods([])
     assert chosen_methods(["float-tanh", "float"]) == ("float", "float-tanh")
+    with pytest.raises(
+        ConfigurationError, match="methods of the study: found float-relu; accepted are"
+    ):
+        chosen_methods(["float", "float-relu"], "methods of the study")
     words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--dies", "1", "--workers", "1"]
     words += ["--method", "float-tanh", "--runs", str(place / "runs"), "--json"]
     (trial,) = json.loads(CliRunner().invoke(app, words).stdout)["trials"]
