@@ -1,11 +1,13 @@
 """The file of a picture that `--plot` asks for: refused before the work, written after it."""
 
+import io
 import tempfile
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ..errors import ConfigurationError
+from .whole_file import write_whole
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -31,14 +33,16 @@ def check_plot(path: Path) -> None:
 
 
 def save_plot(figure: Figure, path: Path) -> None:
-    """Write a picture.
+    """Write a picture; where it cannot be written, what was there stays.
 
     Raises:
         ConfigurationError: the kind of file is unknown, or it cannot be written.
     """
     check_plot(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix.lower()[1:])
     try:
-        figure.savefig(path)
+        write_whole(path, drawn.getvalue())
     except OSError as error:
         raise _unwritable(path, error) from error
 

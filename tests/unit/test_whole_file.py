@@ -4,8 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
+from mtjloop.app.plot_file import save_plot
 from mtjloop.app.whole_file import write_whole
+from mtjloop.errors import ConfigurationError
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -14,6 +17,28 @@ def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> No
         write_whole(path, text)
     assert path.read_text(encoding="utf-8") == "µ and what UTF-8 cannot hold: ?"
     assert list(path.parent.iterdir()) == [path]
+
+
+def picture(path: Path) -> None:
+    save_plot(Figure(figsize=(2, 2)), path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of the size of files there")
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_without_room_the_earlier_picture_stays(tmp_path: Path, suffix: str) -> None:
+    import resource
+
+    path = tmp_path / f"plot{suffix}"
+    picture(path)
+    earlier = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            picture(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == earlier and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of the size of files there")
