@@ -356,9 +356,7 @@ def place(tmp_path: Path) -> Path:
 def test_float_of_the_units_on_the_chip_runs_only_where_it_is_named(place: Path) -> None:
     assert "float-tanh" not in chosen_methods([])
     assert chosen_methods(["float-tanh", "float"]) == ("float", "float-tanh")
-    with pytest.raises(
-        ConfigurationError, match="methods of the study: found float-relu; accepted are"
-    ):
+    with pytest.raises(ConfigurationError, match="methods of the study: found float-relu; accepted are"):
         chosen_methods(["float", "float-relu"], "methods of the study")
     words = ["compare", str(place / "bench.yaml"), str(place / "quick.yaml"), "--dies", "1", "--workers", "1"]
     words += ["--method", "float-tanh", "--runs", str(place / "runs"), "--json"]
