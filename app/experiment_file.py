@@ -34,27 +34,27 @@ _NotNegative = Annotated[float, Field(ge=0, strict=False)]
 _Positive = Annotated[float, Field(gt=0, strict=False)]
 
 
-def refuse_without_effect(section: Section, keys: Sequence[str], setting: str, needed: object) -> None:
+def refuse_without_effect(section: Section, keys: Sequence[str], setting: str, *needed: object) -> None:
     """Refuse keys that were given another value than their default and that a setting leaves without effect.
 
     Args:
         section: that holds them all.
         keys: that only count beside the setting.
         setting: another key of the section.
-        needed: the value of the setting with which the keys count.
+        needed: values of the setting with which the keys count; the first is proposed.
 
     Raises:
         ValueError: names the key, and the setting that makes it count.
     """
     found = getattr(section, setting)
-    if found == needed:
+    if found in needed:
         return
     for key in keys:
         value, default = getattr(section, key), type(section).model_fields[key].default
         if value != default:
             raise ValueError(
                 f"{key} is {_yaml(value)}, which has no effect with {setting}: {_yaml(found)}; write "
-                f"{setting}: {_yaml(needed)}, or leave {key} out"
+                f"{setting}: {_yaml(needed[0])}, or leave {key} out"
             )
 
 
@@ -143,7 +143,7 @@ class TrainingSection(Section):
 
     @model_validator(mode="after")
     def _keys_have_an_effect(self) -> "TrainingSection":
-        refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum")
+        refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum", "column-momentum")
         refuse_without_effect(self, ("batch",), "schedule", "mini-batch")
         refuse_without_effect(self, ("annealing",), "rate_schedule", "annealing")
         refuse_without_effect(self, ("digital_rate",), "digital_biases", True)

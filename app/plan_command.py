@@ -157,8 +157,8 @@ def _durations(
         sum(one[kind].seconds for one in costs) for kind in ("forward", "backward", "map")
     )
     updating = auditing = 0.0
-    for cost, (inputs, _) in list(zip(costs, sizes, strict=True))[: settings.trained_layers]:
-        factors = _most_factors(samples, inputs, settings)
+    for cost, (inputs, outputs) in list(zip(costs, sizes, strict=True))[: settings.trained_layers]:
+        factors = _most_factors(samples, inputs, outputs, settings)
         audits = factors / settings.audit_every if settings.audit_every else 0.0
         updating += factors * cost["update"].seconds
         auditing += 2 * audits * cost["map"].seconds
@@ -180,14 +180,14 @@ def _durations(
     }
 
 
-def _most_factors(samples: int, inputs: int, settings: TrainingSettings) -> float:
+def _most_factors(samples: int, inputs: int, outputs: int, settings: TrainingSettings) -> float:
     """Rank-1 updates of one layer in an epoch in which every sample violates the margin."""
     if settings.schedule == "per-sample":
         return samples
     if settings.schedule == "mini-batch":
         return samples / settings.batch * inputs
     period = 1 if settings.period == "auto" else settings.period
-    return samples / period * settings.rank
+    return samples / period * (outputs if settings.schedule == "column-momentum" else settings.rank)
 
 
 def _against_size(

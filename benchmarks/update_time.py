@@ -18,7 +18,8 @@ from mtjloop.drivers.yaml_file import parse_yaml
 from mtjloop.protocols.journal import SilentMonitor
 from mtjloop.protocols.settings import PulseSettings
 from mtjloop.protocols.training.loop import Trainer
-from mtjloop.protocols.training.rule import Factor, Rule, make_rule
+from mtjloop.protocols.training.rule import Factor, Rule
+from mtjloop.protocols.training.schedule import make_rule
 from mtjloop.protocols.training.settings import TrainingSettings
 
 from .loop import READ, clouds

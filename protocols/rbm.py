@@ -32,7 +32,7 @@ from .training.layer import CrossbarLayer
 from .training.network import CrossbarNetwork
 from .training.placement import place_layers, record_tiles, tiles_used
 from .training.preparation import prepare
-from .training.rule import make_rule
+from .training.schedule import make_rule
 from .training.settings import TrainingSettings
 from .training.update import Updater
 

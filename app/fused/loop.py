@@ -11,10 +11,11 @@ from ...errors import FaultError, MtjloopError, ProtocolError
 from ...protocols import bit_serial, selection
 from ...protocols.recorded import RecordedCrossbar
 from ...protocols.training import block, layer, update
+from ...protocols.training.column_momentum import ColumnMomentum
 from ...protocols.training.controller_draws import Draws
 from ...protocols.training.digital import Digital, HiddenDigital
 from ...protocols.training.loop import LoopParts, SampleLoop
-from ...protocols.training.rule import PerSample, RankOneMomentum
+from ...protocols.training.rule import PerSample, RankOneMomentum, Rule
 from . import parts, samples
 
 _LOGGED = 4_096
@@ -41,7 +42,7 @@ def compiled_loop(training: LoopParts) -> SampleLoop | None:
         return None
     if any(one.feedback is not None for updater in training.updaters for one in updater.blocks):
         return None
-    if not all(isinstance(one, RankOneMomentum | PerSample) for one in training.rules):
+    if not all(isinstance(one, RankOneMomentum | ColumnMomentum | PerSample) for one in training.rules):
         return None
     return CompiledLoop(training, crossbars)
 
@@ -93,9 +94,9 @@ class CompiledLoop:
 
     def _room(self) -> int:
         """Pulses the log must hold: at least those of one sample."""
-        updaters = self._training.updaters
-        most = sum(4 * one.slots * self._training.settings.rank * len(one.blocks) for one in updaters)
-        return max(_LOGGED, most)
+        training = self._training
+        trained = zip(training.rules, training.updaters, training.network.layers, strict=False)
+        return max(_LOGGED, sum(_most_pulses(*one) for one in trained))
 
     def _tiles(self) -> list[RecordedCrossbar]:
         return [part.crossbar for one in self._training.network.layers for part in one.blocks]
@@ -115,20 +116,25 @@ class CompiledLoop:
     def _layer(self, number: int, one: layer.CrossbarLayer) -> parts.Layer:
         training, settings = self._training, self._training.settings
         rows, columns = np.zeros((1, one.inputs)), np.zeros((1, one.outputs))
-        momentum, vectors, threshold = False, (rows, columns, rows, columns), 0.0
+        kind, vectors, key = parts.PER_SAMPLE, (rows, columns, rows, columns), np.uint64(0)
+        threshold, factors, most = 0.0, 1, 0
         draws, slots = Draws(np.uint64(0), 0), 1
         trained = number < len(training.updaters)
         if trained:
-            draws, slots = training.updaters[number].draws, training.updaters[number].slots
-            rule = training.rules[number]
+            rule, updater = training.rules[number], training.updaters[number]
+            draws, slots = updater.draws, updater.slots
+            factors, most = _most_factors(rule, one), _most_pulses(rule, updater, one)
             if isinstance(rule, RankOneMomentum):
-                momentum, vectors = True, (rule.u, rule.v, rule.sum_u, rule.sum_v)
-            if isinstance(rule, RankOneMomentum | PerSample):
+                kind, vectors = parts.RANK_ONE, (rule.u, rule.v, rule.sum_u, rule.sum_v)
+            if isinstance(rule, ColumnMomentum):
+                kind, vectors, key = parts.COLUMNS, (rule.along, rule.across, rows, columns), rule.key
+            if isinstance(rule, RankOneMomentum | ColumnMomentum | PerSample):
                 threshold = rule.threshold
         made = parts.new_layer(
-            self._blocks[number][0], one.inputs, one.outputs, momentum, *vectors, threshold, draws.key,
-            draws.stream, slots, settings.encoding.probability, settings.encoding.rare_lines == "columns",
-            settings.encoding.gated_share, settings.audit_every, trained,
+            self._blocks[number][0], one.inputs, one.outputs, kind, *vectors, key, threshold, factors, most,
+            draws.key, draws.stream, slots, settings.encoding.probability,
+            settings.encoding.rare_lines == "columns", settings.encoding.gated_share, settings.audit_every,
+            trained,
         )  # fmt: skip
         for other in self._blocks[number][1:]:
             parts.add_block(made, other)
@@ -150,6 +156,8 @@ class CompiledLoop:
             rule, updater = training.rules[number], training.updaters[number]
             if isinstance(rule, RankOneMomentum):
                 parts.set_rule(one, rule.count, rule.period, rule.first_period, rule.memory)
+            if isinstance(rule, ColumnMomentum):
+                parts.set_rule(one, rule.count, rule.period, rule.period, rule.memory)
             counts = updater.counts
             parts.set_counts(
                 one, updater.slot, updater.update_number, counts.updates, counts.clipped, counts.pulses,
@@ -172,7 +180,7 @@ class CompiledLoop:
             if number >= len(training.updaters):
                 continue
             rule, updater = training.rules[number], training.updaters[number]
-            if isinstance(rule, RankOneMomentum):
+            if isinstance(rule, RankOneMomentum | ColumnMomentum):
                 rule.count = parts.seen_by(one)
             slot, number_next, updates, clipped, pulses, peaks, since_audit = parts.counts_of(one)
             updater.slot, updater.update_number, updater.since_audit = slot, number_next, since_audit
@@ -236,3 +244,18 @@ class CompiledLoop:
         return FaultError(
             f"an operation on tile {tile.tile} ended in an unknown way ({ended}); open the bench anew"
         )
+
+
+def _most_factors(rule: Rule, one: layer.CrossbarLayer) -> int:
+    """Factors of one sample at most."""
+    if isinstance(rule, ColumnMomentum):
+        return one.outputs
+    return len(rule.u) if isinstance(rule, RankOneMomentum) else 1
+
+
+def _most_pulses(rule: Rule, updater: update.Updater, one: layer.CrossbarLayer) -> int:
+    """Pulses of one sample at most: up to four phases a slot on each block that a factor touches."""
+    blocks = len(one.blocks)
+    if isinstance(rule, ColumnMomentum):  # a column lies on one block of each block of rows
+        blocks = len({part.place.first_input for part in one.blocks})
+    return 4 * updater.slots * _most_factors(rule, one) * blocks

@@ -13,6 +13,9 @@ from ...protocols.selection import Flags
 
 Integers = np.ndarray
 
+PER_SAMPLE, RANK_ONE, COLUMNS = 0, 1, 2
+"""Update rules."""
+
 
 @by_reference
 @dataclass
@@ -119,19 +122,21 @@ class Layer:
         mean_square: of a hidden layer, (outputs,).
         bias: digital, (outputs,).
         centre: of a hidden layer, (outputs,).
-        momentum: rank-1 momentum if true, else per-sample updates.
+        rule: `PER_SAMPLE`, `RANK_ONE` or `COLUMNS` momentum.
         u: directions over the inputs, (rank, inputs).
-        v: directions over the outputs, (rank, outputs).
-        sum_u: moving sums, (rank, inputs).
-        sum_v: moving sums, (rank, outputs).
+        v: directions over the outputs, or what they carry to them, (rank, outputs).
+        sum_u: moving sums of rank-1 momentum, (rank, inputs).
+        sum_v: the same, (rank, outputs).
+        rule_key: of the draws of the rule.
         count: samples the rule has seen.
         period: of the rule.
         first_period: at which the rate is that of the settings.
         memory: of the rule.
         threshold: of the rule.
-        factor_rows: scratch (rank, inputs).
-        factor_columns: scratch (rank, outputs).
-        sizes: scratch (rank,).
+        factor_rows: scratch (factors of an update, inputs).
+        factor_columns: scratch (factors, outputs).
+        strengths: scratch (factors,); 0 for a factor that asks for nothing.
+        most_pulses: of one sample.
         key: of the controller's draws.
         stream: first of the streams of this layer.
         slots: of an update.
@@ -165,11 +170,12 @@ class Layer:
     mean_square: Floats
     bias: Floats
     centre: Floats
-    momentum: bool
+    rule: int
     u: Floats
     v: Floats
     sum_u: Floats
     sum_v: Floats
+    rule_key: Word
     count: int
     period: int
     first_period: int
@@ -177,7 +183,8 @@ class Layer:
     threshold: float
     factor_rows: Floats
     factor_columns: Floats
-    sizes: Floats
+    strengths: Floats
+    most_pulses: int
     key: Word
     stream: int
     slots: int
@@ -205,21 +212,20 @@ class Layer:
 
 @kernel
 def new_layer(
-    first: Block, inputs: int, outputs: int, momentum: bool, u: Floats, v: Floats, sum_u: Floats,
-    sum_v: Floats, threshold: float, key: Word, stream: int, slots: int, probability: float,
-    rare_columns: bool, gating: float, audit_every: int, trained: bool,
+    first: Block, inputs: int, outputs: int, rule: int, u: Floats, v: Floats, sum_u: Floats, sum_v: Floats,
+    rule_key: Word, threshold: float, factors: int, most_pulses: int, key: Word, stream: int, slots: int,
+    probability: float, rare_columns: bool, gating: float, audit_every: int, trained: bool,
 ) -> Layer:  # fmt: skip
     """A layer with its first block; arguments as the attributes of `Layer`."""
     blocks = List()
     blocks.append(first)
-    rank = u.shape[0]
     return Layer(
         blocks, np.zeros((1, inputs)), np.zeros((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs)),
-        np.ones(outputs), np.zeros(outputs), np.zeros(outputs), momentum, u, v, sum_u, sum_v, 0, 1, 1,
-        0.0, threshold, np.zeros((rank, inputs)), np.zeros((rank, outputs)), np.zeros(rank), key, stream,
-        slots, probability, rare_columns, 0, 0, 0, 0, audit_every, 0, trained, gating, 0, 0.0,
-        np.zeros(inputs), np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)), np.zeros(inputs),
-        np.zeros(outputs), np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),
+        np.ones(outputs), np.zeros(outputs), np.zeros(outputs), rule, u, v, sum_u, sum_v, rule_key, 0, 1, 1,
+        0.0, threshold, np.zeros((factors, inputs)), np.zeros((factors, outputs)), np.zeros(factors),
+        most_pulses, key, stream, slots, probability, rare_columns, 0, 0, 0, 0, audit_every, 0, trained,
+        gating, 0, 0.0, np.zeros(inputs), np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)),
+        np.zeros(inputs), np.zeros(outputs), np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),
     )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from ...drivers.guard import MADE
 from ...protocols.selection import TO_P, select_levels
 from ...protocols.training.block import scale_to
 from ...protocols.training.coincidence import choose_cells, fire, fire_lines
+from ...protocols.training.column_momentum import add_sample, draw_columns
 from ...protocols.training.digital import activate, before_units, follow, move, scores_of, through_units
 from ...protocols.training.gating import gate_lines
 from ...protocols.training.network import judge_scores
 from ...protocols.training.rule import drop, follow_directions, largest_of
 from ...protocols.training.weights import add_scaled, gather_outputs, spread_errors
-from .parts import Block, Integers, Layer, Network
+from .parts import COLUMNS, PER_SAMPLE, Block, Integers, Layer, Network
 
 SIGNAL, VOLTAGE = -1, -2
 """End a sample with a signal to be read that is no number, or a select voltage that is none above 0."""
@@ -55,8 +56,8 @@ def run_samples(
 def _audit_may_come(network: Network) -> bool:
     for number in range(len(network.layers)):
         layer = network.layers[number]
-        due = layer.trained and (not layer.momentum or (layer.count + 1) % layer.period == 0)
-        if due and layer.audit_every > 0 and layer.since_audit + layer.sizes.size >= layer.audit_every:
+        due = layer.trained and (layer.rule == PER_SAMPLE or (layer.count + 1) % layer.period == 0)
+        if due and layer.audit_every > 0 and layer.since_audit + layer.strengths.size >= layer.audit_every:
             return True
     return False
 
@@ -65,8 +66,7 @@ def _audit_may_come(network: Network) -> bool:
 def _log_holds(network: Network) -> bool:
     most = network.logged
     for number in range(len(network.layers)):
-        layer = network.layers[number]
-        most += 4 * layer.slots * layer.sizes.size * len(layer.blocks)
+        most += network.layers[number].most_pulses
     return bool(most <= network.log_where.shape[0])
 
 
@@ -179,24 +179,31 @@ def learn_biases(network: Network, rate: float) -> None:
 def learn_weights(network: Network, layer: Layer, number: int, rate: float, log: bool) -> int:
     """Let the rule of a layer see the sample, and send the updates due; returns how the last pulse ended."""
     signal, error = layer.signal[0], layer.error[0]
-    if layer.momentum:
-        layer.count += 1
-        due = layer.count % layer.period == 0
-        rate = rate * layer.period / layer.first_period
-        layer.sizes[:] = 0.0
-        follow_directions(
-            layer.u, layer.v, layer.sum_u, layer.sum_v, signal, error, layer.memory, layer.threshold, due,
-            layer.factor_rows, layer.factor_columns, layer.sizes,
-        )  # fmt: skip
-    else:
+    layer.strengths[:] = 0.0
+    if layer.rule == PER_SAMPLE:
         layer.factor_rows[0], layer.factor_columns[0] = signal, error
         drop(layer.factor_rows[0], layer.threshold)
         drop(layer.factor_columns[0], layer.threshold)
-        layer.sizes[0] = 1.0
-    for k in range(layer.sizes.size):
-        if layer.sizes[k] > 0.0:
-            strength = rate * layer.sizes[k] if layer.momentum else rate
-            ended = update(network, layer, number, k, strength, log)
+        layer.strengths[0] = rate
+    else:
+        layer.count += 1
+        due = layer.count % layer.period == 0
+        if layer.rule == COLUMNS:
+            add_sample(layer.u, layer.v, signal, error)
+            if due:
+                draw_columns(
+                    layer.u, layer.v, layer.memory, rate, layer.probability, layer.threshold, layer.rule_key,
+                    layer.count, layer.factor_rows, layer.factor_columns, layer.strengths,
+                )  # fmt: skip
+        else:
+            follow_directions(
+                layer.u, layer.v, layer.sum_u, layer.sum_v, signal, error, layer.memory, layer.threshold, due,
+                layer.factor_rows, layer.factor_columns, layer.strengths,
+            )  # fmt: skip
+            layer.strengths *= rate * layer.period / layer.first_period
+    for k in range(layer.strengths.size):
+        if layer.strengths[k] > 0.0:
+            ended = update(network, layer, number, k, layer.strengths[k], log)
             if ended != MADE:
                 return ended
     return MADE

@@ -26,7 +26,8 @@ from .network import CrossbarNetwork, judge_scores
 from .placement import layer_sizes, place_layers, record_tiles, tiles_used
 from .pocket import Pocketed, TrainedNetwork, restore, take
 from .preparation import prepare
-from .rule import Rule, RuleMaker, make_rule
+from .rule import Rule, RuleMaker
+from .schedule import make_rule
 from .scores import Score, confusion, evaluate
 from .settings import FeedbackSettings, TrainingSettings
 from .update import Updater

@@ -230,15 +230,6 @@ def follow_directions(
     sum_v *= memory
 
 
-def make_rule(inputs: int, outputs: int, settings: TrainingSettings, rng: np.random.Generator) -> Rule:
-    """The rule of the schedule for one layer."""
-    if settings.schedule == "per-sample":
-        return PerSample(settings.threshold)
-    if settings.schedule == "mini-batch":
-        return MiniBatch(inputs, outputs, settings.batch, settings.threshold)
-    return RankOneMomentum(inputs, outputs, settings, rng)
-
-
 @kernel
 def dot(a: Floats, b: Floats) -> float:
     """Scalar product, summed in order."""

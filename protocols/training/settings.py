@@ -8,8 +8,8 @@ from ...errors import ConfigurationError
 from .placement import TileLimit
 from .weights import WeightKind, WeightLayout
 
-Schedule = Literal["momentum", "per-sample", "mini-batch"]
-"""Update rule, see `protocols.training.rule`; mini-batch, with a matrix in the controller, is a control."""
+Schedule = Literal["momentum", "column-momentum", "per-sample", "mini-batch"]
+"""Update rule, see `schedule`; mini-batch, with a matrix in the controller, is a control."""
 RateSchedule = Literal["annealing", "constant", "cosine"]
 """How rates fall: (1 - t)^power, not at all, or (1 + cos(pi t)) / 2, with t = epoch / epochs."""
 OutputLayer = Literal["trained", "code"]
@@ -84,8 +84,9 @@ class TrainingSettings:
         devices: cells in parallel on each side of a weight, m.
         weights: "pair" or "reference", see `protocols.training.weights`.
         tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
-        schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer), "per-sample" (none) or
-            "mini-batch" (a matrix a layer, programmed row by row: a control).
+        schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer), "column-momentum" (the same
+            memory, summed before it is pulsed, a column at a time), "per-sample" (none) or "mini-batch" (a
+            matrix a layer, programmed row by row: a control).
         epochs: passes over the training part.
         rate: eta, wanted switching probability of a unit row signal times a unit column signal.
         margin: a sample whose score leads by more leaves the chip alone.
@@ -93,8 +94,9 @@ class TrainingSettings:
         period: T, violators between two updates of momentum; "auto" starts from 1 and takes, after each of
             the first epochs, the one that brings the peak probability of a pulse near p0, with memory and
             rate changed so that window and mean update stay. The longest is a quarter of the window, so
-            "auto" takes a memory of 0.875 or more.
-        rank: r, leading directions followed by momentum.
+            "auto" takes a memory of 0.875 or more, and the schedule "momentum".
+        rank: r, leading directions followed by momentum; of column momentum no more than half as many numbers
+            as the layer has weights.
         threshold: entries of row and column signals below this share of the largest are dropped.
         hidden_gain: g1, slope of the hidden activation.
         output_gain: g2, scale of the outputs.
@@ -166,6 +168,11 @@ class TrainingSettings:
             raise ConfigurationError(
                 "training.balance is true and training.audit_every is 0: amplitudes are balanced by what "
                 "audits find, so without audits nothing would be; write audit_every: 20, or balance: false"
+            )
+        if self.period == "auto" and self.schedule == "column-momentum":
+            raise ConfigurationError(
+                "training.period is auto and training.schedule column-momentum, whose pulses ask for p0 "
+                "whatever the period is; write the period as a number, such as 32"
             )
         if self.period == "auto" and longest_period(1.0 / (1.0 - self.memory)) < 2:
             raise ConfigurationError(
