@@ -102,7 +102,7 @@ EVEN = (
     "Where V_c0 has no spread, R and Delta have none either: V_c0 follows RA, H_k and damping, as they do. "
     "All other rows have 8 % in R and 7.7 % in Delta."
 )
-SHORT = "Digits 64-256-10, passive tiles of 65 x 64 and 64 x 20, 25 epochs. "
+SHORT = "Digits 64-256-10, passive tiles of 65 x 64 and 64 x 20, rank-1 momentum, 25 epochs. "
 TABLES = (
     comparison("wine", "Wine 13-6-3, passive, pairs, momentum", "at least float less 0.5 point", METHODS),
     comparison(
@@ -113,20 +113,20 @@ TABLES = (
     ),
     comparison(
         "digits",
-        "Digits 64-256-10, tiled passive, momentum",
+        "Digits 64-256-10, tiled passive, column momentum",
         "at least float less 0.3 point",
         ("in-situ", "offline-transfer", "float", "float-tanh"),
     ),
     Table(
         "digits-1t1r",
-        "Digits 64-256-10, 1T1R, momentum",
+        "Digits 64-256-10, 1T1R, column momentum",
         (("mtjloop", "study", "benchmarks/studies/digits-1t1r.yaml"),),
         partial(beside_float, "at least float less 0.3 point"),
         ("digits-1t1r",),
     ),
     Table(
         "digits-columns",
-        "Digits 64-256-10, passive tiles of 33 x 32, two cells a side, short pulses, rare columns, momentum",
+        "Digits 64-256-10, passive tiles of 33 x 32, two cells a side, short pulses, rank-1 momentum",
         (("mtjloop", "study", "benchmarks/studies/digits-columns.yaml"),),
         partial(beside_float, "at least float less 0.3 point"),
         ("digits-columns",),
@@ -140,14 +140,14 @@ TABLES = (
     ),
     Table(
         "digits-biases",
-        "Digits 64-256-10, tiled passive, momentum, no digital biases",
+        "Digits 64-256-10, tiled passive, column momentum, no digital biases",
         (("mtjloop", "study", "benchmarks/studies/digits-biases.yaml"),),
         partial(beside_float, "at least float less 1 point"),
         ("digits-biases",),
     ),
     Table(
         "mnist",
-        "MNIST 784-256-10, 5,000 images, tiled passive, momentum",
+        "MNIST 784-256-10, 5,000 images, tiled passive, column momentum",
         (("mtjloop", "study", "benchmarks/studies/mnist.yaml"),),
         partial(beside_float, "at least float less 0.5 point"),
         ("mnist",),
