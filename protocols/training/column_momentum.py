@@ -6,8 +6,8 @@ more directions are followed. Here the sum is taken in the controller, for one c
 and such a column is an update of its own: its inputs are asked in proportion to what the sum says.
 
 A column of weights is pulsed now and then, as often as it needs: with the chance by which its largest
-wanted probability falls short of p0. Mean updates are those of the average; time does not grow with the
-network.
+wanted probability falls short of p0. Mean updates are those of the average. The time of one such update does
+not grow with the layer; how many of its columns need one grows with their number.
 """
 
 import math
