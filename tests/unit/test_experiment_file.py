@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mtjloop.app.experiment_file import ExperimentFile, read_experiment_file
 from mtjloop.app.init_command import template
@@ -25,7 +26,10 @@ def test_examples_are_accepted(path: Path) -> None:
     if "rbm:" in text:
         parse_yaml(text, str(path), RbmFile)
     else:
-        assert read_experiment_file(path).training_settings().epochs >= 100
+        wanted = yaml.safe_load(text)["training"]
+        settings = read_experiment_file(path).training_settings()
+        assert (settings.epochs, settings.rate) == (wanted["epochs"], wanted["rate"])
+        assert settings.epochs >= 60
 
 
 def test_the_template_says_every_key_that_it_may() -> None:
