@@ -123,6 +123,7 @@ class TrainingSection(Section):
     period: Literal["auto"] | Annotated[int, Field(ge=1)] = TrainingSettings.period
     rank: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.rank
     threshold: Annotated[float, Field(ge=0, lt=1, strict=False)] = TrainingSettings.threshold
+    power: Annotated[float, Field(gt=0, le=16, strict=False)] = TrainingSettings.power
     hidden_gain: _Positive = TrainingSettings.hidden_gain
     output_gain: _Positive = TrainingSettings.output_gain
     digital_rate: _NotNegative = TrainingSettings.digital_rate
@@ -144,6 +145,7 @@ class TrainingSection(Section):
     @model_validator(mode="after")
     def _keys_have_an_effect(self) -> "TrainingSection":
         refuse_without_effect(self, ("memory", "period", "rank"), "schedule", "momentum", "column-momentum")
+        refuse_without_effect(self, ("power",), "schedule", "column-momentum")
         refuse_without_effect(self, ("batch",), "schedule", "mini-batch")
         refuse_without_effect(self, ("annealing",), "rate_schedule", "annealing")
         refuse_without_effect(self, ("digital_rate",), "digital_biases", True)

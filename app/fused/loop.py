@@ -117,7 +117,7 @@ class CompiledLoop:
         training, settings = self._training, self._training.settings
         rows, columns = np.zeros((1, one.inputs)), np.zeros((1, one.outputs))
         kind, vectors, key = parts.PER_SAMPLE, (rows, columns, rows, columns), np.uint64(0)
-        threshold, factors, most = 0.0, 1, 0
+        threshold, power, factors, most = 0.0, 1.0, 1, 0
         draws, slots = Draws(np.uint64(0), 0), 1
         trained = number < len(training.updaters)
         if trained:
@@ -128,11 +128,12 @@ class CompiledLoop:
                 kind, vectors = parts.RANK_ONE, (rule.u, rule.v, rule.sum_u, rule.sum_v)
             if isinstance(rule, ColumnMomentum):
                 kind, vectors, key = parts.COLUMNS, (rule.along, rule.across, rows, columns), rule.key
+                power = rule.power
             if isinstance(rule, RankOneMomentum | ColumnMomentum | PerSample):
                 threshold = rule.threshold
         made = parts.new_layer(
-            self._blocks[number][0], one.inputs, one.outputs, kind, *vectors, key, threshold, factors, most,
-            draws.key, draws.stream, slots, settings.encoding.probability,
+            self._blocks[number][0], one.inputs, one.outputs, kind, *vectors, key, threshold, power,
+            factors, most, draws.key, draws.stream, slots, settings.encoding.probability,
             settings.encoding.rare_lines == "columns", settings.encoding.gated_share, settings.audit_every,
             trained,
         )  # fmt: skip

@@ -133,6 +133,7 @@ class Layer:
         first_period: at which the rate is that of the settings.
         memory: of the rule.
         threshold: of the rule.
+        power: of column momentum.
         factor_rows: scratch (factors of an update, inputs).
         factor_columns: scratch (factors, outputs).
         strengths: scratch (factors,); 0 for a factor that asks for nothing.
@@ -181,6 +182,7 @@ class Layer:
     first_period: int
     memory: float
     threshold: float
+    power: float
     factor_rows: Floats
     factor_columns: Floats
     strengths: Floats
@@ -213,8 +215,8 @@ class Layer:
 @kernel
 def new_layer(
     first: Block, inputs: int, outputs: int, rule: int, u: Floats, v: Floats, sum_u: Floats, sum_v: Floats,
-    rule_key: Word, threshold: float, factors: int, most_pulses: int, key: Word, stream: int, slots: int,
-    probability: float, rare_columns: bool, gating: float, audit_every: int, trained: bool,
+    rule_key: Word, threshold: float, power: float, factors: int, most_pulses: int, key: Word, stream: int,
+    slots: int, probability: float, rare_columns: bool, gating: float, audit_every: int, trained: bool,
 ) -> Layer:  # fmt: skip
     """A layer with its first block; arguments as the attributes of `Layer`."""
     blocks = List()
@@ -222,7 +224,7 @@ def new_layer(
     return Layer(
         blocks, np.zeros((1, inputs)), np.zeros((1, outputs)), np.zeros((1, outputs)), np.zeros((1, outputs)),
         np.ones(outputs), np.zeros(outputs), np.zeros(outputs), rule, u, v, sum_u, sum_v, rule_key, 0, 1, 1,
-        0.0, threshold, np.zeros((factors, inputs)), np.zeros((factors, outputs)), np.zeros(factors),
+        0.0, threshold, power, np.zeros((factors, inputs)), np.zeros((factors, outputs)), np.zeros(factors),
         most_pulses, key, stream, slots, probability, rare_columns, 0, 0, 0, 0, audit_every, 0, trained,
         gating, 0, 0.0, np.zeros(inputs), np.zeros(outputs), np.zeros((1, outputs)), np.zeros((1, inputs)),
         np.zeros(inputs), np.zeros(outputs), np.zeros(inputs, np.bool_), np.zeros(outputs, np.bool_),

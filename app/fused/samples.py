@@ -192,8 +192,8 @@ def learn_weights(network: Network, layer: Layer, number: int, rate: float, log:
             add_sample(layer.u, layer.v, signal, error)
             if due:
                 draw_columns(
-                    layer.u, layer.v, layer.memory, rate, layer.probability, layer.threshold, layer.rule_key,
-                    layer.count, layer.factor_rows, layer.factor_columns, layer.strengths,
+                    layer.u, layer.v, layer.memory, rate, layer.probability, layer.threshold, layer.power,
+                    layer.rule_key, layer.count, layer.factor_rows, layer.factor_columns, layer.strengths,
                 )  # fmt: skip
         else:
             follow_directions(

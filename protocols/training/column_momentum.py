@@ -3,11 +3,14 @@
 Rank-1 momentum pulses the leading directions of its average one after the other. What they ask of a cell
 cancels in their sum, but the cell has switched to and fro by then: flips that teach nothing, the more the
 more directions are followed. Here the sum is taken in the controller, for one column of weights at a time,
-and such a column is an update of its own: its inputs are asked in proportion to what the sum says.
+and such a column is an update of its own: its inputs are asked by what the sum says of them.
 
 A column of weights is pulsed now and then, as often as it needs: with the chance by which its largest
-wanted probability falls short of p0. Mean updates are those of the average. The time of one such update does
-not grow with the layer; how many of its columns need one grows with their number.
+wanted probability falls short of p0. Mean updates are those of the average where `power` is 1. The time of
+one such update does not grow with the layer; how many of its columns need one grows with their number.
+
+A power above 1 asks less of entries of which the average says little. Each of them is mostly noise, and they
+are many: at power 1 most flips are theirs.
 """
 
 import math
@@ -37,6 +40,7 @@ class ColumnMomentum:
         period: violators between two updates.
         memory: what the average keeps from one update to the next.
         threshold: entries of a column below this share of its largest are dropped.
+        power: to which the entries of a column, as shares of its largest, are raised.
         probability: p0 of the encoding.
         along: orthonormal directions over the rows, or 0, (rank, inputs).
         across: what each carries to the columns, (rank, outputs).
@@ -46,7 +50,7 @@ class ColumnMomentum:
     Args:
         inputs: rows of the layer.
         outputs: columns of the layer.
-        settings: rank, period, memory, threshold and p0 are used; see `most_rank`.
+        settings: rank, period, memory, threshold, power and p0 are used; see `most_rank`.
         rng: draws the key.
     """
 
@@ -55,7 +59,7 @@ class ColumnMomentum:
     ) -> None:
         rank = min(settings.rank, most_rank(inputs, outputs))
         self.period = 1 if settings.period == "auto" else settings.period
-        self.memory, self.threshold = settings.memory, settings.threshold
+        self.memory, self.threshold, self.power = settings.memory, settings.threshold, settings.power
         self.probability = settings.encoding.probability
         self.along = np.zeros((rank, inputs))
         self.across = np.zeros((rank, outputs))
@@ -72,8 +76,8 @@ class ColumnMomentum:
         rows, columns = np.zeros((outputs, self.along.shape[1])), np.zeros((outputs, outputs))
         strengths = np.zeros(outputs)
         draw_columns(
-            self.along, self.across, self.memory, rate, self.probability, self.threshold, self.key,
-            self.count, rows, columns, strengths,
+            self.along, self.across, self.memory, rate, self.probability, self.threshold, self.power,
+            self.key, self.count, rows, columns, strengths,
         )  # fmt: skip
         return [Factor(rows[j], columns[j], float(strengths[j])) for j in np.flatnonzero(strengths > 0.0)]
 
@@ -175,7 +179,7 @@ def weakest(rows: Floats) -> Floats:
 @kernel
 def draw_columns(
     along: Floats, across: Floats, memory: float, rate: float, probability: float, threshold: float,
-    key: Word, event: int, rows: Floats, columns: Floats, strengths: Floats,
+    power: float, key: Word, event: int, rows: Floats, columns: Floats, strengths: Floats,
 ) -> None:  # fmt: skip
     """Draw the columns that are pulsed, and let the average fade.
 
@@ -187,6 +191,7 @@ def draw_columns(
         probability: p0: a column whose largest wanted probability is w is pulsed with a chance of w / p0, and
             asks p0 of that entry then; w where it is more than p0.
         threshold: see `drop`.
+        power: an entry that is a share s of the largest of its column is returned as s^power, with its sign.
         key: of the draws.
         event: number of the update.
         rows: returned where a column is pulsed, (outputs, inputs), the largest entry 1 or -1.
@@ -205,6 +210,8 @@ def draw_columns(
             continue
         drop(wanted, threshold)
         wanted /= most
+        if power != 1.0:
+            wanted[:] = np.sign(wanted) * np.abs(wanted) ** power
         columns[j] = 0.0
         columns[j, j] = 1.0
         strengths[j] = max(probability, peak)

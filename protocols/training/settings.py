@@ -98,6 +98,8 @@ class TrainingSettings:
         rank: r, leading directions followed by momentum; of column momentum no more than half as many numbers
             as the layer has weights.
         threshold: entries of row and column signals below this share of the largest are dropped.
+        power: of column momentum: an entry that is a share s of the largest of its column asks for s^power of
+            what the largest asks for; above 1 entries of which the average says little are asked less.
         hidden_gain: g1, slope of the hidden activation.
         output_gain: g2, scale of the outputs.
         digital_rate: learning rate of the digital biases; 0 switches them off.
@@ -135,6 +137,7 @@ class TrainingSettings:
     period: int | Literal["auto"] = 1
     rank: int = 1
     threshold: float = 0.3
+    power: float = 1.0
     hidden_gain: float = 1.0
     output_gain: float = 1.5
     digital_rate: float = 0.01

@@ -16,7 +16,7 @@ def rule(rank: int, **settings: float) -> ColumnMomentum:
     wanted = TrainingSettings(
         hidden=(), schedule="column-momentum", rank=rank, threshold=settings.get("threshold", 0.0),
         period=int(settings.get("period", 1)), memory=settings.get("memory", 0.9),
-        encoding=EncodingSettings(probability=0.4),
+        encoding=EncodingSettings(probability=0.4), power=settings.get("power", 1.0),
     )  # fmt: skip
     made = make_rule(30, 20, wanted, np.random.default_rng(0))
     assert isinstance(made, ColumnMomentum)
@@ -104,6 +104,22 @@ def test_columns_are_pulsed_as_often_as_what_is_wanted_of_them_says() -> None:
 def test_more_than_p0_is_asked_for_where_it_is_wanted() -> None:
     factors = rule(1, memory=0.0).observe(np.eye(30)[3], np.eye(20)[7], 0.9)
     assert [(one.strength, one.rows[3], one.columns[7]) for one in factors] == [(0.9, 1.0, 1.0)]
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0, 3.0])
+def test_a_power_changes_what_is_asked_of_small_entries_and_no_chance_of_a_column(power: float) -> None:
+    """Against the same draws at power 1: the same columns, entries as shares of the largest to that power."""
+    x, d = np.linspace(-2.0, 1.0, 30), np.linspace(0.0, 0.2, 20)
+    plain, sharp = rule(1), rule(1, power=power)
+    fired = 0
+    for _ in range(50):
+        before, after = plain.observe(x, d, 1.0), sharp.observe(x, d, 1.0)
+        assert [one.strength for one in before] == [one.strength for one in after]
+        for one, other in zip(before, after, strict=True):
+            fired += 1
+            assert np.array_equal(one.columns, other.columns)
+            assert other.rows == pytest.approx(np.sign(x) * (np.abs(x) / 2.0) ** power)
+    assert fired > 100
 
 
 def test_it_waits_for_its_period_and_drops_small_entries() -> None:

@@ -44,6 +44,7 @@ def test_the_template_says_every_key_that_it_may() -> None:
         ("schedule: per-sample, memory: 0.9", "write schedule: momentum, or leave memory out"),
         ("schedule: mini-batch, period: 4", "period is 4, which has no effect with schedule: mini-batch"),
         ("period: -3", "e.yaml: training.period: found -3; input should be greater than or equal to 1"),
+        ("power: 2", "power is 2.0, which has no effect with schedule: momentum; write schedule: column-mom"),
         ("batch: 8", "batch is 8, which has no effect with schedule: momentum; write schedule: mini-batch"),
         ("rate_schedule: cosine, annealing: 2", "write rate_schedule: annealing, or leave annealing out"),
         ("rate_schedule: constant, annealing: 0", "annealing is 0.0, which has no effect"),

@@ -127,7 +127,9 @@ CASES = [
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating="auto", slots=2)), {}, id="gating"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating=0.5)), {}, id="half the lines"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(rare_lines="columns")), {}, id="rare columns"),
-    pytest.param(replace(SETTINGS, schedule="column-momentum", period=3, rank=2), {}, id="column momentum"),
+    pytest.param(
+        replace(SETTINGS, schedule="column-momentum", period=3, rank=2, power=2.5), {}, id="column momentum"
+    ),
     pytest.param(
         replace(SETTINGS, schedule="column-momentum", hidden=(5, 4), devices=2, rank=8, audit_every=0),
         {"tiles": "[{rows: 3, columns: 9, count: 16}]"},
