@@ -206,7 +206,7 @@ TABLES = (
     ),
     Table(
         "digits_cost",
-        "Digits to 97 %: what it costs on the default board",
+        "Digits to 97 %, column momentum: what it costs on the default board",
         (("python", "-m", "benchmarks.digits_cost", "--dies", "6"),),
         cost_by_purpose,
     ),
