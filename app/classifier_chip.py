@@ -224,7 +224,9 @@ def _bench(
     fitting = max(1, layout.outputs_within(_LINES))
     outputs = [*hidden, classes]
     tiles = []
-    for inputs, units in zip([features + 1, *hidden], outputs, strict=True):
+    for inputs, units in zip(
+        [features + experiment.content.network.constants, *hidden], outputs, strict=True
+    ):
         rows, columns = min(inputs, _LINES), layout.columns(min(units, fitting))
         parts = math.ceil(inputs / _LINES) * math.ceil(units / fitting)
         tiles.append(f"{{rows: {rows}, columns: {columns}, count: {parts}}}")

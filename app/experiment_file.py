@@ -85,6 +85,8 @@ class NetworkSection(Section):
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
     weights: WeightKind = TrainingSettings.weights
     devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
+    constants: Annotated[int, Field(ge=0, le=256)] = TrainingSettings.constants
+    constant_level: Annotated[float, Field(gt=0, le=1, strict=False)] = TrainingSettings.constant_level
     tile: TileSection | Literal["auto"] = "auto"
 
 
@@ -182,6 +184,8 @@ class ExperimentFile(Section):
             hidden=tuple(network.hidden),
             devices=network.devices,
             weights=network.weights,
+            constants=network.constants,
+            constant_level=network.constant_level,
             tile=tile if isinstance(wanted, str) else TileLimit(wanted.rows, wanted.columns),
             encoding=EncodingSettings(**dict(encoding)),
             feedback=None if feedback is None else FeedbackSettings(**dict(feedback)),

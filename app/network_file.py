@@ -22,7 +22,9 @@ from ..protocols.training.placement import TileLimit
 from ..protocols.training.weights import WeightKind
 
 NETWORK_FILE = "network.npz"
-_FORMAT = 2
+_FORMAT = 3
+_WITHOUT_CONSTANT = 2
+"""The format before, whose constants are all 1."""
 _save_arrays = cast(Callable[..., None], np.savez_compressed)
 """numpy types its keywords as options only."""
 
@@ -83,6 +85,7 @@ def save_network(
         "gains": np.array(gains),
         "devices": np.array(network.devices),
         "weights": np.array(network.weights),
+        "constant": np.array(network.constant),
         "limit": np.array([one or 0 for one in _limits(limit)]),
         "output_bias": network.digital.output_bias,
     }
@@ -119,7 +122,7 @@ def load_network(directory: Path) -> StoredNetwork:
     try:
         with np.load(path, allow_pickle=False) as stored:
             content = dict(stored)
-        if int(content["format"]) != _FORMAT:
+        if int(content["format"]) not in (_FORMAT, _WITHOUT_CONSTANT):
             raise RecordError(
                 f"{path}: format {int(content['format'])}, of another version of mtjloop; this one reads "
                 f"{_FORMAT}; train again"
@@ -130,7 +133,7 @@ def load_network(directory: Path) -> StoredNetwork:
         digital = Digital(hidden, content["output_bias"])
         states = tuple(content[f"state{k}"].astype(np.int8) for k in range(count))
         first, second = (float(one) for one in content["gains"])
-        devices = int(content["devices"])
+        devices, constant = int(content["devices"]), float(content.get("constant", np.array(1.0)))
         rows, columns = (int(one) or None for one in content["limit"])
         weights: WeightKind = "reference" if str(content["weights"]) == "reference" else "pair"
     except FileNotFoundError:
@@ -138,7 +141,7 @@ def load_network(directory: Path) -> StoredNetwork:
     except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise RecordError(f"{path}: the trained network is damaged ({error}); train again") from error
     return StoredNetwork(
-        TrainedNetwork(states, digital, devices, weights),
+        TrainedNetwork(states, digital, devices, weights, constant),
         tiles,
         TileLimit(rows, columns),
         Scaler(content["mean"], content["deviation"]),

@@ -15,6 +15,7 @@ from ..protocols.data import split_validation
 from ..protocols.recorded import RecordedCrossbar
 from ..protocols.settings import PulseSettings, ReadSettings
 from ..protocols.training.layer import CrossbarLayer
+from ..protocols.training.network import with_constants
 from ..protocols.training.placement import Place, layer_sizes, place_layers
 from ..protocols.training.rehearsal import Operation, rehearse
 from ..protocols.training.settings import TrainingSettings
@@ -77,11 +78,10 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
     split, settings = experiment.load_split(seed), experiment.training_settings(bench.content)
     read, pulse = operation_settings(bench.content)
     kept, held = split_validation(split, settings.validation_fraction, seed)
-    sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+    sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes), settings.constants)
     crossbars = planned_crossbars(bench, seed)
     check_bench(crossbars, settings, read, pulse)
-    samples = split.train_x[:SAMPLES]
-    features = np.concatenate([samples, np.ones((len(samples), 1))], axis=1)
+    features = with_constants(split.train_x[:SAMPLES], sizes[0][0], settings.constant_level)
     shapes = [one.capabilities.shape for one in crossbars]
     placed = place_layers(shapes, sizes, settings.layout, settings.tile)
     costs = _rehearsed(crossbars, placed, features, read, pulse, settings, seed)
@@ -89,7 +89,9 @@ def plan(bench_path: Path, experiment_path: Path, seed: int) -> dict[str, object
         "bench": bench.content.name,
         "backend": bench.content.backend,
         "experiment": experiment.content.name,
-        "network": "-".join(str(size) for size in (sizes[0][0] - 1, *(outputs for _, outputs in sizes))),
+        "network": "-".join(
+            str(size) for size in (split.train_x.shape[1], *(outputs for _, outputs in sizes))
+        ),
         "samples": len(kept.train_x),
         "validation_samples": 0 if held is None else len(held.labels),
         "layers": [

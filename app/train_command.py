@@ -96,7 +96,7 @@ def training_result(
         "network": "-".join(
             str(size)
             for size in (
-                trainer.network.layers[0].inputs - 1,
+                trainer.network.layers[0].inputs - experiment.content.network.constants,
                 *experiment.content.network.hidden,
                 len(classes),
             )

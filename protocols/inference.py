@@ -54,7 +54,8 @@ def deploy(
         StoppedError: the monitor asked to stop before all was written.
     """
     hidden = tuple(len(part.bias) for part in trained.digital.hidden)
-    sizes = layer_sizes(features, hidden, len(trained.digital.output_bias))
+    constants = len(trained.states[0]) - features
+    sizes = layer_sizes(features, hidden, len(trained.digital.output_bias), constants)
     shapes = [crossbar.capabilities.shape for crossbar in crossbars]
     layers, failed = [], 0
     for places, cells in zip(place_layers(shapes, sizes, trained.layout, tile), trained.states, strict=True):
@@ -63,7 +64,7 @@ def deploy(
         for block in layer.blocks:
             failed += _put(block, cells, known, read, pulse, write, rng, monitor)
         layers.append(layer)
-    return CrossbarNetwork(layers, trained.digital, *gains), failed
+    return CrossbarNetwork(layers, trained.digital, *gains, trained.constant), failed
 
 
 def _put(

@@ -64,7 +64,7 @@ class CompiledLoop:
         network, settings = training.network, training.settings
         lines = max(max(part.crossbar.capabilities.shape) for one in network.layers for part in one.blocks)
         self._network = parts.new_network(
-            self._layers[0], network.hidden_gain, network.output_gain, settings.margin,
+            self._layers[0], network.hidden_gain, network.output_gain, network.constant, settings.margin,
             settings.digital_rate if settings.digital_biases else 0.0, settings.normalisers, settings.rate,
             self._room(), lines,
         )  # fmt: skip

@@ -290,6 +290,7 @@ class Network:
         layers: in order.
         hidden_gain: g1.
         output_gain: g2 over the root of the inputs of the last layer.
+        constant: what inputs of the first layer beyond the features carry.
         margin: see `TrainingSettings`.
         digital_rate: see `TrainingSettings`; 0 without digital biases.
         normalisers: whether running statistics follow.
@@ -306,6 +307,7 @@ class Network:
     layers: list[Layer]
     hidden_gain: float
     output_gain: float
+    constant: float
     margin: float
     digital_rate: float
     normalisers: bool
@@ -321,14 +323,14 @@ class Network:
 
 @kernel
 def new_network(
-    first: Layer, hidden_gain: float, output_gain: float, margin: float, digital_rate: float,
-    normalisers: bool, rate: float, pulses: int, lines: int,
+    first: Layer, hidden_gain: float, output_gain: float, constant: float, margin: float,
+    digital_rate: float, normalisers: bool, rate: float, pulses: int, lines: int,
 ) -> Network:  # fmt: skip
     """A network with its first layer, and room in the log for some pulses of so many lines a side."""
     layers = List()
     layers.append(first)
     return Network(
-        layers, hidden_gain, output_gain, margin, digital_rate, normalisers, rate, 0,
+        layers, hidden_gain, output_gain, constant, margin, digital_rate, normalisers, rate, 0,
         np.zeros((pulses, 3), np.int64), np.zeros((pulses, 2, lines)), np.zeros((pulses, lines)),
         np.zeros((pulses, 2)), 0, 0,
     )  # fmt: skip

@@ -80,7 +80,7 @@ def show(
     first = layers[0].signal[0]
     for k in range(features.size):
         first[k] = features[k]
-    first[features.size] = 1.0
+    first[features.size :] = network.constant
     for number in range(len(layers)):
         layer = layers[number]
         ended = forward(network, layer, number)

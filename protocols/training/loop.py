@@ -154,7 +154,7 @@ class Trainer:
         self._read, self._pulse = read, pulse
         self._journal, self._monitor = journal, monitor
         self._rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
-        sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+        sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes), settings.constants)
         shapes = [crossbar.capabilities.shape for crossbar in crossbars]
         placed = place_layers(shapes, sizes, settings.layout, settings.tile)
         self.crossbars = record_tiles(crossbars, tiles_used(placed), journal)
@@ -166,6 +166,7 @@ class Trainer:
             fresh_digital(settings.hidden, len(split.classes)),
             settings.hidden_gain,
             settings.output_gain,
+            settings.constant_level,
         )
         self._compile, self._rule_of = compile_loop, rule_of
         self._fast: SampleLoop | None = None
@@ -371,7 +372,10 @@ class Trainer:
                 "confusion", confusion(split.test_y, test.predicted, len(split.classes))
             )
         states = tuple(layer.cells(found) for layer, found in zip(self.network.layers, maps, strict=True))
-        trained = TrainedNetwork(states, self.network.digital, self._settings.devices, self._settings.weights)
+        settings = self._settings
+        trained = TrainedNetwork(
+            states, self.network.digital, settings.devices, settings.weights, settings.constant_level
+        )
         return TrainingResult(
             trained, test, train, digital_alone, epochs, samples, wall_time, failed, interrupted,
             tuple(updater.audits for updater in self._updaters),

@@ -44,28 +44,30 @@ class CrossbarNetwork:
     """Layers of weights on crossbars with their digital parts.
 
     h = tanh(g1 a/s + b) in each hidden layer, with s the running rms of a; the next layer reads h minus its
-    running mean. Scores are z = g2/sqrt(n) a + c, n the inputs of the last layer. The first layer gets a
-    constant input 1 beside the features.
+    running mean. Scores are z = g2/sqrt(n) a + c, n the inputs of the last layer. Inputs that the first layer
+    has beyond the features carry a constant.
 
     Attributes:
         layers: in order.
         digital: their digital parts.
         hidden_gain: g1.
         output_gain: g2/sqrt(n).
+        constant: what inputs of the first layer beyond the features carry.
     """
 
     def __init__(
-        self, layers: Sequence[CrossbarLayer], digital: Digital, hidden_gain: float, output_gain: float
-    ) -> None:
+        self, layers: Sequence[CrossbarLayer], digital: Digital, hidden_gain: float, output_gain: float,
+        constant: float = 1.0,
+    ) -> None:  # fmt: skip
         self.layers = tuple(layers)
         self.digital = digital
         self.hidden_gain = hidden_gain
+        self.constant = constant
         self.output_gain = output_gain / float(np.sqrt(layers[-1].inputs))
 
     def forward(self, features: Floats) -> Pass:
         """Pass features (features,) or (samples, features) through the chip."""
-        signal = np.ones((*features.shape[:-1], features.shape[-1] + 1))
-        signal[..., :-1] = features
+        signal = with_constants(features, self.layers[0].inputs, self.constant)
         signals, pre, hidden = [signal], [], []
         for layer, part in zip(self.layers, self.digital.hidden, strict=False):
             a = layer.forward(signal)
@@ -136,6 +138,13 @@ class CrossbarNetwork:
         parts = list(self.digital.hidden)
         parts[index] = part
         self.digital = Digital(tuple(parts), self.digital.output_bias)
+
+
+def with_constants(features: Floats, inputs: int, constant: float) -> Floats:
+    """Features (..., features) as a first layer of so many inputs takes them; none is left: `constant`."""
+    signal = np.full((*features.shape[:-1], inputs), constant)
+    signal[..., : features.shape[-1]] = features
+    return signal
 
 
 @kernel

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...drivers.contract import Floats
 from ...errors import StoppedError
@@ -21,7 +20,7 @@ from ..recorded import RecordedCrossbar
 from ..settings import PulseSettings, ReadSettings
 from .digital import Digital, HiddenDigital
 from .loop import TrainedNetwork
-from .network import CrossbarNetwork, judge_scores
+from .network import CrossbarNetwork, judge_scores, with_constants
 from .placement import layer_sizes
 from .scores import evaluate
 from .settings import TrainingSettings
@@ -70,7 +69,7 @@ def train_offline(split: Split, settings: TrainingSettings, seed: int, monitor: 
     """
     validation = within_training(split, _VALIDATION, seed)
     best_rate, best_score = _RATES[0], -np.inf
-    sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+    sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes), settings.constants)
     restarts = _RESTARTS if sum(a * b for a, b in sizes) <= _LARGE else _RESTARTS_LARGE
     steps = len(_RATES) + restarts
     for number, rate in enumerate(_RATES):
@@ -135,7 +134,7 @@ def transfer_offline(
     """
     layout = settings.layout
     states = tuple(cells_of_weights(one, layout) for one in offline.weights)
-    trained = TrainedNetwork(states, offline.digital, layout.devices, layout.kind)
+    trained = TrainedNetwork(states, offline.digital, layout.devices, layout.kind, settings.constant_level)
     network, failed = deploy(
         crossbars, trained, split.train_x.shape[1], (settings.hidden_gain, settings.output_gain), None, read,
         pulse, True, np.random.default_rng([seed, 23]), monitor, settings.tile,
@@ -183,9 +182,10 @@ class _Model:
     def __init__(
         self, split: Split, settings: TrainingSettings, rate: float, rng: np.random.Generator
     ) -> None:
-        self._x, self._y = _with_constant(split.train_x), split.train_y
         self._rng, self._rate, self._layout = rng, rate, settings.layout
-        sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+        sizes = layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes), settings.constants)
+        self._constant = settings.constant_level
+        self._x, self._y = with_constants(split.train_x, sizes[0][0], self._constant), split.train_y
         self._gains = settings.hidden_gain, settings.output_gain / np.sqrt(sizes[-1][0])
         self._weights = [rng.uniform(-1.0, 1.0, size) for size in sizes]
         self._biases = [np.zeros(size[1]) for size in sizes]
@@ -215,7 +215,8 @@ class _Model:
 
     def likelihood(self, features: Floats, labels: Labels) -> float:
         """Mean log likelihood of samples, with the statistics of the training part."""
-        _, _, z = self._forward(_with_constant(features), self._statistics())
+        x = with_constants(features, self._x.shape[1], self._constant)
+        _, _, z = self._forward(x, self._statistics())
         return float(np.log(_softmax(z)[np.arange(len(z)), labels]).mean())
 
     def network(self, rate: float) -> OfflineNetwork:
@@ -300,12 +301,6 @@ class _Model:
             parameter += rate * corrected / size
         for weights in self._weights:
             np.clip(weights, -1.0, 1.0, out=weights)
-
-
-def _with_constant(features: Floats) -> Floats:
-    whole: NDArray[np.float64] = np.ones((len(features), features.shape[1] + 1))
-    whole[:, :-1] = features
-    return whole
 
 
 def _softmax(z: Floats) -> Floats:

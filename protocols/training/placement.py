@@ -41,10 +41,12 @@ class Place:
     outputs: int
 
 
-def layer_sizes(features: int, hidden: tuple[int, ...], classes: int) -> list[tuple[int, int]]:
-    """(inputs, outputs) of every layer; the first gets a constant input beside the features."""
+def layer_sizes(
+    features: int, hidden: tuple[int, ...], classes: int, constants: int
+) -> list[tuple[int, int]]:
+    """(inputs, outputs) of every layer; the first gets `constants` constant inputs after the features."""
     outputs = [*hidden, classes]
-    return list(zip([features + 1, *hidden], outputs, strict=True))
+    return list(zip([features + constants, *hidden], outputs, strict=True))
 
 
 def place_layers(

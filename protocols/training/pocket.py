@@ -21,12 +21,14 @@ class TrainedNetwork:
         digital: biases, normalisers, centres.
         devices: cells in parallel on each side of a weight.
         weights: "pair" or "reference", see `protocols.training.weights`.
+        constant: what inputs of the first layer beyond the features carry.
     """
 
     states: tuple[States, ...]
     digital: Digital
     devices: int = 1
     weights: WeightKind = "pair"
+    constant: float = 1.0
 
     @property
     def layout(self) -> WeightLayout:
@@ -57,7 +59,7 @@ def take(
     """Read the chip out as it is; arguments as the attributes of `Pocketed`."""
     states = tuple(layer.cells(layer.maps()) for layer in network.layers)
     layout = network.layers[0].layout
-    trained = TrainedNetwork(states, network.digital, layout.devices, layout.kind)
+    trained = TrainedNetwork(states, network.digital, layout.devices, layout.kind, network.constant)
     return Pocketed(value, epoch, trained, chosen_on)
 
 

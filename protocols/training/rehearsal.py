@@ -36,7 +36,7 @@ def rehearse(
 
     Args:
         layers: on crossbars that answer anything.
-        features: (samples, inputs of the first layer), its constant input included.
+        features: (samples, inputs of the first layer), its constant inputs included.
         read: how cells are read.
         pulse: width, amplitude and bias of unselected lines.
         settings: slots of the encoding.

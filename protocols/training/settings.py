@@ -83,6 +83,10 @@ class TrainingSettings:
         hidden: units of each hidden layer.
         devices: cells in parallel on each side of a weight, m.
         weights: "pair" or "reference", see `protocols.training.weights`.
+        constants: inputs of the first layer after the features that carry a constant, >= 0; their weights
+            are biases on the chip.
+        constant_level: that constant, in (0, 1], where features are within -1 and 1. Several small ones make
+            finer biases than one of 1, and flips of theirs disturb less.
         tile: most rows and columns of a tile that a layer may use; None for what the bench offers.
         schedule: "momentum" (rank-1 momentum, a few vectors of memory a layer), "column-momentum" (the same
             memory, summed before it is pulsed, a column at a time), "per-sample" (none) or "mini-batch" (a
@@ -128,6 +132,8 @@ class TrainingSettings:
     hidden: tuple[int, ...]
     devices: int = 1
     weights: WeightKind = "pair"
+    constants: int = 1
+    constant_level: float = 1.0
     tile: TileLimit | None = None
     schedule: Schedule = "momentum"
     epochs: int = 200

@@ -184,12 +184,15 @@ def test_gradients_of_offline_training_agree_with_differences() -> None:
             assert gradient[layer][unit] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
 
 
-def test_an_offline_network_reaches_the_chip_as_it_was_trained() -> None:
+@pytest.mark.parametrize(("constants", "least"), [(1, -0.35), (3, -0.5)])
+def test_an_offline_network_reaches_the_chip_as_it_was_trained(constants: int, least: float) -> None:
     split = split_data(load_data("iris"), 0.3, "per-feature", 1)
-    settings = TrainingSettings(hidden=(4,))
+    settings = TrainingSettings(hidden=(4,), constants=constants)
     offline = train_offline(split, settings, 1, SilentMonitor())
-    assert offline.likelihood > -0.35
-    crossbars = [RecordedCrossbar(PlainCrossbar(5, 8), 0), RecordedCrossbar(PlainCrossbar(4, 6), 1)]
+    assert offline.likelihood > least
+    assert [len(one) for one in offline.weights] == [4 + constants, 4]
+    tiles = PlainCrossbar(4 + constants, 8), PlainCrossbar(4, 6)
+    crossbars = [RecordedCrossbar(one, number) for number, one in enumerate(tiles)]
     network, failed = transfer_offline(crossbars, offline, split, settings, READ, PULSE, 1, SilentMonitor())
     assert failed == 0
     for layer, weights in zip(network.layers, offline.weights, strict=True):

@@ -124,6 +124,12 @@ CASES = [
         {},
         id="code, no digital parts, period of its own",
     ),
+    pytest.param(
+        replace(SETTINGS, constants=3, constant_level=0.3, digital_biases=False),
+        {"tiles": "[{rows: 4, columns: 8, count: 2}, {rows: 4, columns: 6}]"},
+        id="three constants, no digital biases",
+    ),
+    pytest.param(replace(SETTINGS, constants=0), {}, id="no constant"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating="auto", slots=2)), {}, id="gating"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(gating=0.5)), {}, id="half the lines"),
     pytest.param(replace(SETTINGS, encoding=EncodingSettings(rare_lines="columns")), {}, id="rare columns"),

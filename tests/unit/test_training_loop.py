@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 from mtjloop.app.fused.loop import compiled_loop
 from mtjloop.app.init_command import template
+from mtjloop.app.network_file import load_network, save_network
 from mtjloop.drivers.bench import BenchDescription, BenchFile, open_bench
 from mtjloop.drivers.contract import Crossbar
 from mtjloop.drivers.yaml_file import parse_yaml
@@ -64,7 +65,9 @@ def train(
 ) -> tuple[Trainer, TrainingResult]:
     shapes = [
         (rows, 2 * columns)
-        for rows, columns in layer_sizes(split.train_x.shape[1], settings.hidden, len(split.classes))
+        for rows, columns in layer_sizes(
+            split.train_x.shape[1], settings.hidden, len(split.classes), settings.constants
+        )
     ]
     trainer = Trainer(
         tiles(shapes, kind, seed, more.get("noise", "20 nA"), more.get("levels", "")),
@@ -243,13 +246,15 @@ def test_stopping_keeps_a_usable_network(iris: Split) -> None:
     assert 0.0 <= result.test.accuracy <= 1.0
 
 
-def test_deployed_network_answers_as_the_trained_one(iris: Split) -> None:
-    trainer, result = train(iris, replace(SETTINGS, epochs=20))
+@pytest.mark.parametrize("constants", [1, 3])
+def test_deployed_network_answers_as_the_trained_one(iris: Split, constants: int) -> None:
+    settings = replace(SETTINGS, epochs=20, constants=constants, constant_level=1.0 / constants)
+    trainer, result = train(iris, settings)
     known = {block.crossbar.tile: block.known for layer in trainer.network.layers for block in layer.blocks}
     # A network trained on one die meets other spreads on another: it must work there, and may lose.
     for crossbars, use, loss in (
-        (tiles([(5, 8), (4, 6)]), known, 0.03),
-        (tiles([(6, 9), (4, 6)], seed=9), None, 0.25),
+        (tiles([(4 + constants, 8), (4, 6)]), known, 0.03),
+        (tiles([(5 + constants, 9), (4, 6)], seed=9), None, 0.25),
     ):
         network, failed = deploy(
             record_tiles(crossbars, 2, None),
@@ -265,6 +270,17 @@ def test_deployed_network_answers_as_the_trained_one(iris: Split) -> None:
         )
         assert failed == 0
         assert evaluate(network, iris.train_x, iris.train_y).accuracy > result.train.accuracy - loss
+
+
+def test_a_stored_network_keeps_its_constant_and_one_of_before_had_1(iris: Split, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=1, constants=2, constant_level=0.3)
+    trainer, result = train(iris, settings)
+    path = save_network(tmp_path, result.network, trainer.network.layers, iris, (1.0, 1.5))
+    assert load_network(tmp_path).network.constant == 0.3
+    with np.load(path) as stored:
+        older = {key: stored[key] for key in stored.files if key != "constant"} | {"format": np.array(2)}
+    np.savez(path, **older)
+    assert load_network(tmp_path).network.constant == 1.0
 
 
 def test_digital_parts_alone_send_no_pulse_and_are_reported(iris: Split) -> None:
@@ -283,6 +299,25 @@ def test_layers_that_do_not_fit_are_refused(iris: Split) -> None:
         Trainer(tiles([(4, 8), (4, 6)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
     with pytest.raises(ConfigurationError, match=r"layer 1 of 2 .* the bench has 1 tiles"):
         Trainer(tiles([(5, 8)]), iris, READ, PULSE, SETTINGS, 0, None, SilentMonitor())
+
+
+@pytest.mark.parametrize(("constants", "level"), [(0, 1.0), (1, 1.0), (4, 0.6)])
+def test_constants_are_rows_that_are_driven_beside_those_of_the_features(
+    iris: Split, constants: int, level: float
+) -> None:
+    settings = replace(SETTINGS, epochs=2, constants=constants, constant_level=level)
+    trainer, _ = train(iris, settings, noise="0 A")
+    layer, feature = trainer.network.layers[0], iris.train_x[0]
+    assert layer.inputs == 4 + constants
+    seen = trainer.network.forward(feature)
+    np.testing.assert_array_equal(seen.signals[0], [*feature, *[level] * constants])
+    apart = [
+        layer.forward(np.array(part))
+        for part in ([*feature, *[0.0] * constants], [0.0] * 4 + [level] * constants)
+    ]
+    assert seen.pre[0] == pytest.approx(apart[0] + apart[1], abs=0.02)
+    # Wires and spread take a tenth of a weight or two; a row left out, or driven twice, would be a whole one.
+    assert apart[1] == pytest.approx(level * weights_of(layer)[4:].sum(axis=0), abs=0.5)
 
 
 def test_lead_and_error_of_scores() -> None:
