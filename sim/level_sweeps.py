@@ -1,11 +1,14 @@
-"""Chebyshev sweeps of a linear array for given levels, with as few arrays as they need.
+"""Solve of a linear array for given levels by line sweeps, with as few passes over the array as they need.
 
-As `network_solver.chebyshev`, but right-hand sides are made from the levels on the way, g (dr - dc + V0) at
-once: a large array is limited by what its sweeps read and write. Deviations before the first sweep are 0 and
-are not read.
+A large array is limited by what its sweeps read and write. So right-hand sides are made from the levels on
+the way; rows are handed on as r - v_col = dr + V0, the voltage that the devices of a column see, and columns
+as q = g (dc - V0), the current of each device, which is all that the other half of a sweep needs.
+
+Sweeps begin with the columns, for rows that all drop as a uniform line does. By how much the columns change
+in the next sweep tells how many sweeps are needed. They are weighted (Richardson, with the roots of a
+Chebyshev polynomial), which needs no array more; the last one is not, and gives voltages and currents as it
+goes. Of the error of the columns it keeps a tenth or so.
 """
-
-import math
 
 import numpy as np
 
@@ -14,162 +17,368 @@ from ._types import Floats, Floats32
 from .lanes import (
     LANES,
     TURNED,
+    Lanes,
     fma,
+    lane,
     larger,
     load,
     minus,
+    minus_product,
     plus,
+    reciprocal,
     splat,
     spread,
     store,
     store_wide,
     times,
     turned,
+    where_positive,
 )
-from .line_currents import TOGETHER, add_lanes, take_row_currents
-from .line_solver import TINY, Network, largest_of, substitute_back
-from .panels import clear, padded, whole_nodes
+from .line_solver import TINY, Network, largest_of
+from .panels import padded, whole_nodes
+
+MOST_ROOTS = 32
+"""Weighted sweeps at most; `network_solver.few_sweeps` lets this way be taken where far fewer do."""
+LONG = 64
+"""Nodes of a line from which on not all are looked at."""
+
+
+def weighted_roots(most: int) -> tuple[Floats, Floats]:
+    """What weighted sweeps let nothing remain of, and where most remains, over the share that a sweep keeps.
+
+    The first sweep is made before their number is known, and has the largest root of three, which most arrays
+    take. The others have those of the Chebyshev polynomial of this degree on 0 to 1, without the one that the
+    first stands in for best; but where there is one other, the best one.
+
+    Returns:
+        Roots, (count, sweep), and places, (count, place): both ends and half-way between neighbouring roots.
+    """
+    roots, places, x = np.zeros((most + 1, most)), np.zeros((most + 1, most + 1)), np.linspace(0.0, 1.0, 401)
+    first = 0.5 * (1.0 + np.cos(np.pi / 6.0))
+    for count in range(1, most + 1):
+        chebyshev = 0.5 * (1.0 + np.cos(np.pi * (2 * np.arange(count) + 1) / (2 * count)))
+        choices = [np.append(first, np.delete(chebyshev, which)) for which in range(count)]
+        kept = [np.abs(np.prod(x[:, None] - one, axis=1)).max() for one in choices]
+        roots[count, :count] = [first, 0.16] if count == 2 else choices[int(np.argmin(kept))]
+        ordered = np.sort(roots[count, :count])
+        places[count, : count + 1] = [0.0, *(0.5 * (ordered[1:] + ordered[:-1])), 1.0]
+    return roots, places
+
+
+ROOTS, PLACES = weighted_roots(MOST_ROOTS)
+FIRST_ROOT = float(ROOTS[1, 0])
 
 
 @kernel
-def sweep_rows_at(
-    lines: int, nodes: int, g: Floats32, e: Floats32, level: Floats32, opposite: Floats32, w: Floats32,
-    fresh: bool, out: Floats32,
-) -> None:  # fmt: skip
-    """Solve every line for deviations w at the far ends of the devices, or for none if `fresh`.
+def guess_rows(
+    net: Network, level_row: Floats32, level_col: Floats32, start: Floats32, drive: Floats32, drop: Floats32
+) -> None:
+    """Guess of the row potentials: at column j, start_i - drive_i drop_j.
+
+    The columns are taken to lie at their mean level, and each row to be a line of equal devices. A floating
+    row takes that level.
 
     Args:
-        lines: lines to solve.
-        nodes: of each.
-        g: scaled conductances.
-        e: elimination factors.
-        level: of the lines, V, (panels, 16).
-        opposite: of the lines across, V, (panels, 16).
-        w: deviations in the layout across.
-        fresh: whether to take w for 0.
-        out: returned deviations.
+        net: factored network.
+        level_row: V, (row panels, 16).
+        level_col: V, (column panels, 16).
+        start: returned, V, (row panels, 16).
+        drive: returned, V, (row panels, 16).
+        drop: returned, (column panels, 16).
     """
-    depth, height = padded(nodes), padded(lines)
-    tiny = splat(TINY)
-    for first in range(0, lines, LANES):
-        base, own_level = first // LANES * depth, load(level, first // LANES)
-        y = splat(np.float32(0.0))
-        if fresh:
-            for k in range(nodes):
-                own, seen = load(e, base + k), minus(spread(opposite, k), own_level)
-                y = fma(own, y, times(own, fma(load(g, base + k), seen, tiny)))
-                store(out, base + k, y)
-        else:
-            # Whole tiles: beyond the last node e is 0.
-            for k0 in range(0, nodes, TURNED):
-                across = turned(w, k0 // LANES * height + first, k0 % LANES != 0)
-                for k in range(TURNED):
-                    own = load(e, base + k0 + k)
-                    seen = plus(across[k], minus(spread(opposite, k0 + k), own_level))
-                    y = fma(own, y, times(own, fma(load(g, base + k0 + k), seen, tiny)))
-                    store(out, base + k0 + k, y)
-        substitute_back(e, out, base, nodes)
+    nodes, zero, one = net.columns, splat(np.float32(0.0)), splat(np.float32(1.0))
+    levels = driven = total = zero
+    for panel in range(net.drive_col.shape[0]):
+        source = load(net.drive_col, panel)
+        levels = plus(levels, where_positive(source, load(level_col, panel), zero))
+        driven = plus(driven, where_positive(source, one, zero))
+    level = splat(np.float32(sum_of(levels) / max(sum_of(driven), 1.0)))
+    for panel in range(net.drive_row.shape[0]):
+        source, own = load(net.drive_row, panel), load(level_row, panel)
+        store(start, panel, where_positive(source, own, level))
+        store(drive, panel, where_positive(source, minus(own, level), zero))
+        total = plus(total, load(net.total_row, panel))
+    source = load(net.drive_row, 0)
+    g, rows = sum_of(total) / (net.rows * nodes), sum_of(where_positive(source, one, zero))
+    resistance = sum_of(reciprocal(source)) / max(rows, 1.0)
+    # From the far end: potential of a node and current into it, with the far end at 1.
+    volts, current = 1.0, 0.0
+    for j in range(nodes - 1, -1, -1):
+        drop[j // LANES, j % LANES] = np.float32(volts)
+        current += g * volts
+        volts += current
+    share = splat(np.float32(1.0 / (volts - current + resistance * current)))
+    for panel in range(padded(nodes) // LANES):
+        store(drop, panel, minus(one, times(share, load(drop, panel))))
 
 
 @kernel
-def sweep_columns_at(
-    net: Network, level_row: Floats32, level_col: Floats32, dr: Floats32, now: Floats32, old: Floats32,
-    done: int, shift: float, omega: float, scratch: Floats32,
-) -> float:  # fmt: skip
-    """Solve every column line for dr and take a Chebyshev step: old becomes old + omega (now + shift (new -
-    now) - old), where `now` is 0 with no sweep done before, and `old` with at most one.
+def sum_of(value: Lanes) -> float:
+    """Sum of the lanes."""
+    total = 0.0
+    for k in range(LANES):
+        total += np.float64(lane(value, k))
+    return total
 
-    Returns the largest |new - now|, V; `scratch` is (rows, 16).
+
+@kernel
+def first_columns(
+    net: Network, level_row: Floats32, level_col: Floats32, start: Floats32, drive: Floats32, drop: Floats32,
+    q: Floats32, scratch: Floats32,
+) -> None:  # fmt: skip
+    """Solve every column line for guessed rows; `q` is returned, see `rows_at`; `scratch` is (rows, 16)."""
+    g, e, depth, tiny = net.g_col, net.e_col, padded(net.rows), splat(TINY)
+    for panel in range((net.columns + LANES - 1) // LANES):
+        base, level, share = panel * depth, load(level_col, panel), load(drop, panel)
+        y = splat(np.float32(0.0))
+        for i in range(net.rows):
+            own = load(e, base + i)
+            seen = minus_product(spread(drive, i), share, minus(spread(start, i), level))
+            y = fma(own, y, times(own, fma(load(g, base + i), seen, tiny)))
+            store(scratch, i, y)
+        y = splat(np.float32(0.0))
+        for i in range(net.rows - 1, -1, -1):
+            y = fma(load(e, base + i), y, load(scratch, i))
+            store(q, base + i, times(load(g, base + i), minus(y, minus(spread(level_row, i), level))))
+
+
+@kernel
+def rows_at(
+    net: Network, level_row: Floats32, level_col: Floats32, q: Floats32, seen: Floats32, ends: Floats32
+) -> None:
+    """Solve every row line for the currents of its devices.
+
+    Args:
+        net: factored network.
+        level_row: V, (row panels, 16).
+        level_col: V, (column panels, 16).
+        q: currents g (dc - V0), over columns, scaled as `net.g_col`.
+        seen: returned dr + V0, over rows.
+        ends: returned dr where the drivers are, (row panels, 16).
     """
-    rows, columns, g, e = net.rows, net.columns, net.g_col, net.e_col
-    depth, height = padded(rows), padded(columns)
-    step, weight = splat(np.float32(shift)), splat(np.float32(omega))
-    tiny, zero = splat(TINY), splat(np.float32(0.0))
-    size = zero
-    for j0 in range(0, columns, LANES):
-        base, level = j0 // LANES * depth, load(level_col, j0 // LANES)
-        y = zero
-        for i0 in range(0, rows, TURNED):
-            across = turned(dr, i0 // LANES * height + j0, i0 % LANES != 0)
-            for i in range(TURNED):
-                own = load(e, base + i0 + i)
-                seen = plus(across[i], minus(spread(level_row, i0 + i), level))
-                y = fma(own, y, times(own, fma(load(g, base + i0 + i), seen, tiny)))
-                store(scratch, i0 + i, y)
-        y = zero
+    e, depth, height, tiny = net.e_row, padded(net.columns), padded(net.rows), splat(TINY)
+    scale = splat(np.float32(net.wire_row / net.wire_col))
+    for first in range(0, net.rows, LANES):
+        base, y = first // LANES * depth, splat(np.float32(0.0))
+        for k0 in range(0, net.columns, TURNED):
+            across = turned(q, k0 // LANES * height + first, k0 % LANES != 0)
+            for k in range(TURNED):
+                own = load(e, base + k0 + k)
+                y = fma(own, y, times(own, fma(scale, across[k], tiny)))
+                store(seen, base + k0 + k, y)
+        level, last = load(level_row, first // LANES), base + net.columns - 1
+        y = load(seen, last)
+        store(seen, last, plus(y, minus(level, spread(level_col, net.columns - 1))))
+        for k in range(net.columns - 2, -1, -1):
+            y = fma(load(e, base + k), y, load(seen, base + k))
+            store(seen, base + k, plus(y, minus(level, spread(level_col, k))))
+        store(ends, first // LANES, y)
+
+
+@kernel
+def eliminate_columns(net: Network, panel: int, seen: Floats32, scratch: Floats32) -> None:
+    """First half of the solve of sixteen columns, into `scratch`, (padded rows, 16)."""
+    g, e, base, height = net.g_col, net.e_col, panel * padded(net.rows), padded(net.columns)
+    y, tiny = splat(np.float32(0.0)), splat(TINY)
+    for i0 in range(0, net.rows, TURNED):
+        across = turned(seen, i0 // LANES * height + panel * LANES, i0 % LANES != 0)
+        for i in range(TURNED):
+            own = load(e, base + i0 + i)
+            y = fma(own, y, times(own, fma(load(g, base + i0 + i), across[i], tiny)))
+            store(scratch, i0 + i, y)
+
+
+@kernel
+def eliminate_holding(net: Network, panel: int, seen: Floats32, scratch: Floats32, held: Floats32) -> None:
+    """As `eliminate_columns`; what the columns see of the rows, dr + V0, is kept in `held`, as large."""
+    g, e, base, height = net.g_col, net.e_col, panel * padded(net.rows), padded(net.columns)
+    y, tiny = splat(np.float32(0.0)), splat(TINY)
+    for i0 in range(0, net.rows, TURNED):
+        across = turned(seen, i0 // LANES * height + panel * LANES, i0 % LANES != 0)
+        for i in range(TURNED):
+            own = load(e, base + i0 + i)
+            y = fma(own, y, times(own, fma(load(g, base + i0 + i), across[i], tiny)))
+            store(scratch, i0 + i, y)
+            store(held, i0 + i, across[i])
+
+
+@kernel
+def second_columns(
+    net: Network, level_row: Floats32, level_col: Floats32, seen: Floats32, weight: float, q: Floats32,
+    scratch: Floats32,
+) -> float:  # fmt: skip
+    """As `columns_at`; returns by how much deviations change, not weighted, at most, V.
+
+    Every eighth node of long lines is looked at: changes are smooth along a line.
+    """
+    rows, columns, g, e, depth = net.rows, net.columns, net.g_col, net.e_col, padded(net.rows)
+    fresh, kept = splat(np.float32(weight)), splat(np.float32(1.0 - weight))
+    size, skipped = splat(np.float32(0.0)), 7 if rows >= LONG else 0
+    for panel in range((columns + LANES - 1) // LANES):
+        eliminate_columns(net, panel, seen, scratch)
+        base, level, y = panel * depth, load(level_col, panel), splat(np.float32(0.0))
         for i in range(rows - 1, -1, -1):
             y = fma(load(e, base + i), y, load(scratch, i))
-            last = load(now, base + i) if done > 0 else zero
-            before = load(old, base + i) if done > 1 else zero
-            change = minus(y, last)
-            size = larger(size, change)
-            store(old, base + i, fma(weight, minus(fma(step, change, last), before), before))
+            last = load(q, base + i)
+            new = times(load(g, base + i), minus(y, minus(spread(level_row, i), level)))
+            if i & skipped == 0:
+                size = larger(size, times(reciprocal(load(g, base + i)), minus(new, last)))
+            store(q, base + i, fma(fresh, new, times(kept, last)))
     return largest_of(size)
 
 
 @kernel
-def sweep_at_levels(
-    net: Network, level_row: Floats32, level_col: Floats32, rho: float, tolerance: float, most: int,
-    dr: Floats32, c: Floats32, other: Floats32, scratch: Floats32,
-) -> tuple[int, float]:  # fmt: skip
-    """Accelerated sweeps from 0 until the estimated error is below `tolerance`, V, or `most` are done.
+def columns_at(
+    net: Network, level_row: Floats32, level_col: Floats32, seen: Floats32, weight: float, q: Floats32,
+    scratch: Floats32,
+) -> None:  # fmt: skip
+    """Solve every column line; q becomes q + weight (new - q).
 
-    Column deviations are left in `c` after an even number of sweeps, in `other` after an odd one.
-
-    Returns:
-        Sweeps and the estimated error, V.
+    Args:
+        net: factored network.
+        level_row: V, (row panels, 16).
+        level_col: V, (column panels, 16).
+        seen: dr + V0, over rows.
+        weight: see above.
+        q: currents of the devices, see `rows_at`; changed.
+        scratch: (rows, 16).
     """
-    root = math.sqrt(1.0 - rho)
-    gain = (1.0 - root) / (1.0 + root) / (1.0 - rho)  # error after a sweep over its change
-    sigma, shift = rho / (2.0 - rho), 2.0 / (2.0 - rho)
-    now, old = c, other
-    omega, size, sweeps = 1.0, math.inf, 0
-    while size > tolerance and sweeps < most:
-        sweep_rows_at(net.rows, net.columns, net.g_row, net.e_row, level_row, level_col, now, sweeps == 0, dr)
-        change = sweep_columns_at(net, level_row, level_col, dr, now, old, sweeps, shift, omega, scratch)
-        now, old = old, now
-        sweeps += 1
-        omega = 1.0 / (1.0 - sigma * sigma * (0.5 if sweeps == 1 else 0.25 * omega))
-        size = gain * change
-    return sweeps, size
+    rows, columns, g, e, depth = net.rows, net.columns, net.g_col, net.e_col, padded(net.rows)
+    fresh, kept = splat(np.float32(weight)), splat(np.float32(1.0 - weight))
+    for panel in range((columns + LANES - 1) // LANES):
+        eliminate_columns(net, panel, seen, scratch)
+        base, level, y = panel * depth, load(level_col, panel), splat(np.float32(0.0))
+        for i in range(rows - 1, -1, -1):
+            y = fma(load(e, base + i), y, load(scratch, i))
+            new = times(load(g, base + i), minus(y, minus(spread(level_row, i), level)))
+            store(q, base + i, fma(fresh, new, times(kept, load(q, base + i))))
 
 
 @kernel
-def take_levels_solved(
-    net: Network, level_row: Floats32, level_col: Floats32, dr: Floats32, c: Floats32, volts: Floats,
-    seen: Floats32, sums: Floats32, row_current: Floats, column_current: Floats,
-) -> None:  # fmt: skip
-    """Voltages of all cells, V, (rows, columns) or (0, 0) if not wanted, and currents of all lines, A.
+def last_columns(
+    net: Network, seen: Floats32, scratch: Floats32, held: Floats32, volts: Floats, ends: Floats32
+) -> None:
+    """Solve every column line; voltages of all cells.
 
-    `seen`, over columns, and `sums`, (padded rows, 16), are scratch.
+    Args:
+        net: factored network.
+        seen: dr + V0, over rows.
+        scratch: (padded rows, 16).
+        held: the same.
+        volts: returned, V, (rows, columns), or (0, 0) if not wanted.
+        ends: returned dc where the drivers are, (column panels, 16).
     """
-    rows, columns, g, scale = net.rows, net.columns, net.g_col, 1.0 / net.wire_col
-    depth, height, zero = padded(rows), padded(columns), splat(np.float32(0.0))
-    clear(sums)
-    column_current[:] = 0.0
+    rows, columns, e = net.rows, net.columns, net.e_col
     # From the last panel to the first: what is written beyond the last line is written over.
     for panel in range((columns - 1) // LANES, -1, -1):
-        j0, base, level = panel * LANES, panel * depth, load(level_col, panel)
-        whole = min(whole_nodes(rows, columns, j0), rows) if volts.size > 0 else 0
-        down = zero
-        for i0 in range(0, rows, TURNED):
-            if i0 % TOGETHER == 0:
-                add_lanes(down, scale, j0, column_current)
-                down = zero
-            across = turned(dr, i0 // LANES * height + j0, i0 % LANES != 0)
-            for i in range(i0, min(i0 + TURNED, rows)):
-                drop = minus(across[i - i0], load(c, base + i))
-                volt = plus(minus(spread(level_row, i), level), drop)
-                current = times(load(g, base + i), volt)
-                down = plus(down, current)
-                store(sums, i, plus(load(sums, i), current))
-                if i < whole:
-                    store_wide(volts, i, j0, volt)
-                else:
-                    store(seen, base + i, volt)
-        add_lanes(down, scale, j0, column_current)
-        if volts.size > 0:
-            for i in range(whole, rows):
-                for k in range(min(LANES, columns - j0)):
-                    volts[i, j0 + k] = np.float64(seen[base + i, k])
-    take_row_currents(net, sums, scale, row_current, column_current)
+        eliminate_holding(net, panel, seen, scratch, held)
+        j0, base, y = panel * LANES, panel * padded(rows), splat(np.float32(0.0))
+        store(ends, panel, load(scratch, rows - 1))
+        if volts.size == 0:
+            continue
+        direct = j0 + LANES <= columns
+        for i in range(rows - 1, -1, -1):
+            y = fma(load(e, base + i), y, load(scratch, i))
+            volt = minus(load(held, i), y)
+            if direct:
+                store_wide(volts, i, j0, volt)
+            else:
+                store(held, i, volt)
+        if not direct:
+            take_held(held, j0, volts)
+
+
+@kernel
+def take_currents(drive: Floats32, ends: Floats32, scale: float, current: Floats) -> None:
+    """Current of each line by the drop over its driver, A.
+
+    The drop is one of deviations, so it is as exact over the best of drivers.
+
+    Args:
+        drive: scaled conductances of the drivers, (panels, 16); 0 floats a line.
+        ends: deviations there, V, (panels, 16).
+        scale: of the currents, S; negative for those out of the drivers.
+        current: returned, (lines,).
+    """
+    for panel in range(drive.shape[0]):
+        value, first = times(load(drive, panel), load(ends, panel)), panel * LANES
+        for k in range(min(LANES, current.size - first)):
+            current[first + k] = scale * np.float64(lane(value, k))
+
+
+@kernel
+def take_held(held: Floats32, j0: int, volts: Floats) -> None:
+    """Copy what is held of the last columns, from column j0 on, into (rows, columns)."""
+    rows, columns = volts.shape
+    whole = min(whole_nodes(rows, columns, j0), rows)
+    for i in range(whole):
+        store_wide(volts, i, j0, load(held, i))
+    for i in range(whole, rows):
+        for k in range(min(LANES, columns - j0)):
+            volts[i, j0 + k] = np.float64(held[i, k])
+
+
+@kernel
+def kept_by(rho: float, count: int) -> float:
+    """Largest share of any error that so many weighted sweeps keep, if one that is not keeps at most rho."""
+    most = 0.0
+    for place in range(count + 1):
+        value = 1.0
+        for which in range(count):
+            root = ROOTS[count, which]
+            value *= rho * (PLACES[count, place] - root) / (1.0 - rho * root)
+        most = max(most, abs(value))
+    return most
+
+
+@kernel
+def solve_at_levels(
+    net: Network, level_row: Floats32, level_col: Floats32, row_share: float, rho: float, tolerance: float,
+    most: int, seen: Floats32, q: Floats32, held: Floats32, start: Floats32, drive: Floats32, drop: Floats32,
+    scratch: Floats32, volts: Floats, row_current: Floats, column_current: Floats,
+) -> tuple[int, float]:  # fmt: skip
+    """Solve for given levels, if few sweeps do.
+
+    Args:
+        net: factored network.
+        level_row: V, (row panels, 16).
+        level_col: V, (column panels, 16).
+        row_share: most that a half sweep over the rows keeps of an error of the columns.
+        rho: most that a sweep keeps of an error, below 1.
+        tolerance: bound on the error of a cell voltage at which to stop, V.
+        most: sweeps allowed.
+        seen: scratch over rows.
+        q: scratch over columns.
+        held: scratch, (padded rows, 16).
+        start: scratch, (row panels, 16).
+        drive: the same.
+        drop: scratch, (column panels, 16).
+        scratch: scratch, (padded rows, 16) at least.
+        volts: returned cell voltages, row minus column, (rows, columns), or (0, 0) if not wanted.
+        row_current: returned current out of each row driver, A.
+        column_current: returned current into each column driver, A.
+
+    Returns:
+        Sweeps and the bound on the error, V. If that is above the tolerance the arrays are left as they were.
+    """
+    guess_rows(net, level_row, level_col, start, drive, drop)
+    first_columns(net, level_row, level_col, start, drive, drop, q, scratch)
+    rows_at(net, level_row, level_col, q, seen, start)
+    weight = 1.0 / (1.0 - rho * FIRST_ROOT)
+    change = second_columns(net, level_row, level_col, seen, weight, q, scratch)
+    error, count = row_share * change / (1.0 - rho), 1
+    size = error * kept_by(rho, count)
+    while size > tolerance and count < min(most, MOST_ROOTS):
+        count += 1
+        size = error * kept_by(rho, count)
+    if not size <= tolerance:
+        return count + 1, size
+    for which in range(1, count):
+        rows_at(net, level_row, level_col, q, seen, start)
+        weight = 1.0 / (1.0 - rho * ROOTS[count, which])
+        columns_at(net, level_row, level_col, seen, weight, q, scratch)
+    rows_at(net, level_row, level_col, q, seen, start)
+    last_columns(net, seen, scratch, held, volts, drop)
+    take_currents(net.drive_row, start, -1.0 / net.wire_row, row_current)
+    take_currents(net.drive_col, drop, 1.0 / net.wire_col, column_current)
+    return count + 1, size

@@ -97,8 +97,8 @@ def new_network(rows: int, columns: int) -> Network:
     p, q = padded(rows) // LANES, padded(columns) // LANES
     return Network(
         rows, columns, 1.0, 1.0,
-        new_panels(rows, columns), new_panels(columns, rows),
-        new_panels(rows, columns), new_panels(columns, rows),
+        new_panels(rows, columns, 0), new_panels(columns, rows, 2),
+        new_panels(rows, columns, 1), new_panels(columns, rows, 3),
         np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
         np.zeros((p, LANES), np.float32), np.zeros((q, LANES), np.float32),
         new_coarse(rows, columns), np.zeros(4), np.zeros((p, LANES), np.float32),

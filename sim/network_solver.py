@@ -18,9 +18,23 @@ from ..compiled import kernel
 from ._types import Floats, Floats32
 from .coarse import MODES
 from .imbalance import add_panels, imbalance
-from .lanes import LANES, TURNED, fma, larger, load, load_wide, minus, plus, splat, store, times, turned
-from .level_sweeps import sweep_at_levels, sweep_rows_at, take_levels_solved
-from .line_solver import TINY, Network, accelerated_sweep, fill_lanes, largest_of, sweep_rows
+from .lanes import (
+    LANES,
+    TURNED,
+    fma,
+    larger,
+    load,
+    load_wide,
+    load_wide_line,
+    minus,
+    plus,
+    splat,
+    store,
+    times,
+    turned,
+)
+from .level_sweeps import solve_at_levels
+from .line_solver import TINY, Network, accelerated_sweep, largest_of, sweep_rows
 from .lines import Lines
 from .panels import clear, copy, new_panels, new_records, pack, padded, turn, unpack
 from .two_level import conjugate_gradients
@@ -54,16 +68,25 @@ class Workspace(NamedTuple):
     level_row: Floats32
     """Row levels, (row panels, 16)."""
     level_col: Floats32
+    held: Floats32
+    """Of sixteen columns, (padded rows, 16)."""
+    start: Floats32
+    """Row potentials guessed, later deviations at the drivers, (row panels, 16)."""
+    drive: Floats32
+    drop: Floats32
+    """Drop of all rows along the columns, later deviations at the drivers, (column panels, 16)."""
 
 
 @kernel
 def new_workspace(rows: int, columns: int) -> Workspace:
     """Scratch for arrays of this size."""
     return Workspace(
+        new_panels(columns, rows, 4), new_panels(columns, rows), new_panels(columns, rows),
         new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
-        new_panels(columns, rows), new_panels(columns, rows), new_panels(columns, rows),
-        new_panels(rows, columns), new_panels(rows, columns),
-        new_records(max(padded(rows), 2 * MODES)), new_records(padded(rows) // LANES),
+        new_panels(rows, columns, 5), new_panels(rows, columns),
+        new_records(max(padded(rows), 2 * MODES), 6), new_records(padded(rows) // LANES),
+        new_records(padded(columns) // LANES), new_records(padded(rows), 7),
+        new_records(padded(rows) // LANES), new_records(padded(rows) // LANES),
         new_records(padded(columns) // LANES),
     )  # fmt: skip
 
@@ -91,6 +114,18 @@ def largest_of_all(values: Floats) -> float:
 
 
 @kernel
+def largest_on(levels: Floats) -> float:
+    """Largest magnitude of one number a line, rounded to float32."""
+    most, whole = splat(np.float32(0.0)), levels.size // LANES * LANES
+    for first in range(0, whole, LANES):
+        most = larger(most, load_wide_line(levels, first))
+    largest = largest_of(most)
+    for k in range(whole, levels.size):
+        largest = max(largest, abs(levels[k]))
+    return largest
+
+
+@kernel
 def few_sweeps(rho: float) -> bool:
     """Whether Chebyshev sweeps that keep `rho` of an error without acceleration are the fastest way."""
     root = math.sqrt(1.0 - rho)
@@ -100,26 +135,36 @@ def few_sweeps(rho: float) -> bool:
 @kernel
 def contraction(net: Network) -> float:
     """Upper bound on the share of an error that one full sweep keeps; 1 if rows and columns float."""
-    row, column = largest_in(net.reach_row), largest_in(net.reach_col)
-    return (1.0 - 1.0 / (1.0 + row)) * (1.0 - 1.0 / (1.0 + column))
+    return share_kept(net.reach_row) * share_kept(net.reach_col)
+
+
+@kernel
+def share_kept(reach: Floats32) -> float:
+    """Upper bound on the share of an error that a half sweep keeps; 1 if any of its lines floats."""
+    return 1.0 - 1.0 / (1.0 + largest_in(reach))
+
+
+@kernel
+def fill_levels(levels: Floats, panels: Floats32) -> None:
+    """Store one number a line as (panels, 16)."""
+    whole = levels.size // LANES
+    for panel in range(whole):
+        store(panels, panel, load_wide_line(levels, panel * LANES))
+    for k in range(whole * LANES, levels.size):
+        panels[whole, k % LANES] = np.float32(levels[k])
 
 
 @kernel
 def set_levels(lines: Lines, work: Workspace) -> None:
     """Take up the levels."""
-    fill_lanes(lines.v_row, 1.0, work.level_row)
-    fill_lanes(lines.v_col, 1.0, work.level_col)
+    fill_levels(lines.v_row, work.level_row)
+    fill_levels(lines.v_col, work.level_col)
 
 
 @kernel
 def reachable(lines: Lines, tolerance: float) -> float:
     """The tolerance, or what rounding of the levels to float32 leaves of it if that is more, V."""
-    largest = 0.0
-    for i in range(lines.v_row.size):
-        largest = max(largest, abs(lines.v_row[i]))
-    for j in range(lines.v_col.size):
-        largest = max(largest, abs(lines.v_col[j]))
-    return max(tolerance, ROUNDING * largest)
+    return max(tolerance, ROUNDING * max(largest_on(lines.v_row), largest_on(lines.v_col)))
 
 
 @kernel
@@ -241,20 +286,12 @@ def solve_network(
     accuracy, rho = reachable(lines, tolerance), contraction(net)
     if emf.size == 0 and few_sweeps(rho):
         set_levels(lines, work)
-        iterations, size = sweep_at_levels(
-            net, work.level_row, work.level_col, rho, accuracy, min(4 * MOST_SWEEPS, most), work.dr, work.c,
-            work.z, work.scratch,
+        iterations, size = solve_at_levels(
+            net, work.level_row, work.level_col, share_kept(net.reach_row), rho, accuracy, most, work.dr,
+            work.c, work.held, work.start, work.drive, work.drop, work.scratch, volts,
+            row_current, column_current,
         )  # fmt: skip
         if size <= accuracy:
-            column = work.z if iterations % 2 == 1 else work.c
-            sweep_rows_at(
-                net.rows, net.columns, net.g_row, net.e_row, work.level_row, work.level_col, column, False,
-                work.dr,
-            )  # fmt: skip
-            take_levels_solved(
-                net, work.level_row, work.level_col, work.dr, column, volts, work.r, work.scratch,
-                row_current, column_current,
-            )  # fmt: skip
             return iterations, size
     drive(net, lines, emf, work)
     iterations, size = solve_deviations(net, accuracy, most, work)

@@ -12,6 +12,9 @@ from ..compiled import kernel
 from ._types import Floats, Floats32
 from .lanes import LANES, TURNED, kept, load, load_wide, splat, store, store_wide, times, turned
 
+PAGE = 1024
+"""Numbers in a page of memory."""
+
 
 @kernel
 def padded(count: int) -> int:
@@ -20,17 +23,24 @@ def padded(count: int) -> int:
 
 
 @kernel
-def new_records(records: int) -> Floats32:
-    """Zeros, (records, 16), each record in one cache line of 64 bytes: it is loaded in half the time."""
-    numbers = np.zeros((records + 1) * LANES, np.float32)
-    start = (LANES - np.int64(numbers.ctypes.data) // 4 % LANES) % LANES
+def new_records(records: int, place: int = 0) -> Floats32:
+    """Zeros, (records, 16), each record in one cache line of 64 bytes: it is loaded in half the time.
+
+    Args:
+        records: how many.
+        place: eighth of a page of memory that a large array begins at, 0 to 7. Arrays that are gone through
+            together should not begin at the same: their records would crowd in a few places of the cache.
+    """
+    period = PAGE if records * LANES > PAGE else LANES
+    numbers = np.zeros(records * LANES + period, np.float32)
+    start = (place * (PAGE // 8) - np.int64(numbers.ctypes.data) // 4) % period
     return numbers[start : start + records * LANES].reshape((records, LANES))
 
 
 @kernel
-def new_panels(lines: int, nodes: int) -> Floats32:
-    """Zeros for `lines` lines of `nodes` nodes: (records, 16)."""
-    return new_records(padded(lines) // LANES * padded(nodes))
+def new_panels(lines: int, nodes: int, place: int = 0) -> Floats32:
+    """Zeros for `lines` lines of `nodes` nodes: (records, 16); `place` as in `new_records`."""
+    return new_records(padded(lines) // LANES * padded(nodes), place)
 
 
 @kernel
