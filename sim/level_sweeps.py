@@ -39,6 +39,8 @@ from .panels import padded, whole_nodes
 
 MOST_ROOTS = 32
 """Weighted sweeps at most; `network_solver.few_sweeps` lets this way be taken where far fewer do."""
+HUGE = 1e30
+"""Where the potential of a guessed line, over that at its far end, is cut off: float32 ends at 3e38."""
 LONG = 64
 """Nodes of a line from which on not all are looked at."""
 
@@ -106,7 +108,7 @@ def guess_rows(
     for j in range(nodes - 1, -1, -1):
         drop[j // LANES, j % LANES] = np.float32(volts)
         current += g * volts
-        volts += current
+        volts = min(volts + current, HUGE)
     share = splat(np.float32(1.0 / (volts - current + resistance * current)))
     for panel in range(padded(nodes) // LANES):
         store(drop, panel, minus(one, times(share, load(drop, panel))))

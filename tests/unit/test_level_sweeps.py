@@ -120,6 +120,19 @@ def test_currents_are_those_of_the_cells_over_any_driver(driver: float) -> None:
     assert np.abs(column - (g * volts).sum(axis=0)).max() < within
 
 
+def test_long_floating_rows_of_poor_wires_are_solved() -> None:
+    """x = 100 along rows that all float: their guess, cosh(100) between the ends, would be beyond float32."""
+    g, rows, columns = np.full((2, 1024), 1e-3), np.full(2, np.nan), np.zeros(1024)
+    columns[:512] = 0.3
+    net, work = prepared(g, 10.0, (1.0, 1.0), (rows, columns))
+    assert few_sweeps(contraction(net))
+    size, volts, row, _ = solved(net, work, 1e-6)
+    assert size < 1e-6
+    exact, *_ = oracle(g, rows, columns, 10.0, 10.0, 1.0, 1.0)
+    assert np.abs(volts - exact).max() < 2e-6
+    assert not row.any()
+
+
 def test_without_sweeps_enough_nothing_is_returned() -> None:
     g, *v = random_case(4, 60, 60, 5e3, 0.0)
     net, work = prepared(g, 2.0, (5.0, 5.0), (v[0], v[1]))
