@@ -79,15 +79,24 @@ class TileSection(Section):
     columns: Annotated[int, Field(ge=2, le=4096)]
 
 
+MOST_CONSTANTS = 256
+"""Rows driven by a constant, at most."""
+
+
 class NetworkSection(Section):
     """Shape of the network; inputs and outputs follow from the data."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
     weights: WeightKind = TrainingSettings.weights
     devices: Annotated[int, Field(ge=1, le=64)] = TrainingSettings.devices
-    constants: Annotated[int, Field(ge=0, le=256)] = TrainingSettings.constants
+    constants: Annotated[int, Field(ge=0, le=MOST_CONSTANTS)] = TrainingSettings.constants
     constant_level: Annotated[float, Field(gt=0, le=1, strict=False)] = TrainingSettings.constant_level
     tile: TileSection | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _keys_have_an_effect(self) -> "NetworkSection":
+        refuse_without_effect(self, ("constant_level",), "constants", *range(1, MOST_CONSTANTS + 1))
+        return self
 
 
 class EncodingSection(Section):

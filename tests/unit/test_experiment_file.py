@@ -94,6 +94,16 @@ def test_without_hidden_units_normalisers_leave_nothing_digital() -> None:
         experiment("digital_alone: true, digital_biases: false", head)
 
 
+def test_a_level_of_no_constants_is_refused() -> None:
+    head = HEAD.replace("hidden: [4]", "hidden: [4], constants: 0, constant_level: 0.5")
+    with pytest.raises(
+        ConfigurationError, match=r"constant_level is 0.5, .* with constants: 0; write constants: 1"
+    ):
+        experiment("", head)
+    settings = experiment("", head.replace("constants: 0", "constants: 7")).settings(None)
+    assert (settings.constants, settings.constant_level) == (7, 0.5)
+
+
 def test_contradictions_are_refused_without_a_file_too() -> None:
     with pytest.raises(ConfigurationError, match=r"training\.audit_every is 0"):
         TrainingSettings(hidden=(4,), balance=True, audit_every=0)
