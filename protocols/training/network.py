@@ -141,7 +141,7 @@ class CrossbarNetwork:
 
 
 def with_constants(features: Floats, inputs: int, constant: float) -> Floats:
-    """Features (..., features) as a first layer of so many inputs takes them; none is left: `constant`."""
+    """Features (..., features) with `constant` after them, for a first layer of so many inputs."""
     signal = np.full((*features.shape[:-1], inputs), constant)
     signal[..., : features.shape[-1]] = features
     return signal
