@@ -17,9 +17,7 @@ from ._types import Floats, Floats32
 from .lanes import (
     LANES,
     TURNED,
-    Lanes,
     fma,
-    lane,
     larger,
     load,
     minus,
@@ -34,7 +32,8 @@ from .lanes import (
     turned,
     where_positive,
 )
-from .line_solver import TINY, Network, largest_of
+from .line_currents import add_lanes
+from .line_solver import TINY, Network, largest_of, total_of
 from .panels import padded, whole_nodes
 
 MOST_ROOTS = 32
@@ -94,15 +93,15 @@ def guess_rows(
         source = load(net.drive_col, panel)
         levels = plus(levels, where_positive(source, load(level_col, panel), zero))
         driven = plus(driven, where_positive(source, one, zero))
-    level = splat(np.float32(sum_of(levels) / max(sum_of(driven), 1.0)))
+    level = splat(np.float32(total_of(levels) / max(total_of(driven), 1.0)))
     for panel in range(net.drive_row.shape[0]):
         source, own = load(net.drive_row, panel), load(level_row, panel)
         store(start, panel, where_positive(source, own, level))
         store(drive, panel, where_positive(source, minus(own, level), zero))
         total = plus(total, load(net.total_row, panel))
     source = load(net.drive_row, 0)
-    g, rows = sum_of(total) / (net.rows * nodes), sum_of(where_positive(source, one, zero))
-    resistance = sum_of(reciprocal(source)) / max(rows, 1.0)
+    g, rows = total_of(total) / (net.rows * nodes), total_of(where_positive(source, one, zero))
+    resistance = total_of(reciprocal(source)) / max(rows, 1.0)
     # From the far end: potential of a node and current into it, with the far end at 1.
     volts, current = 1.0, 0.0
     for j in range(nodes - 1, -1, -1):
@@ -112,15 +111,6 @@ def guess_rows(
     share = splat(np.float32(1.0 / (volts - current + resistance * current)))
     for panel in range(padded(nodes) // LANES):
         store(drop, panel, minus(one, times(share, load(drop, panel))))
-
-
-@kernel
-def sum_of(value: Lanes) -> float:
-    """Sum of the lanes."""
-    total = 0.0
-    for k in range(LANES):
-        total += np.float64(lane(value, k))
-    return total
 
 
 @kernel
@@ -178,82 +168,67 @@ def rows_at(
 
 
 @kernel
-def eliminate_columns(net: Network, panel: int, seen: Floats32, scratch: Floats32) -> None:
-    """First half of the solve of sixteen columns, into `scratch`, (padded rows, 16)."""
-    g, e, base, height = net.g_col, net.e_col, panel * padded(net.rows), padded(net.columns)
-    y, tiny = splat(np.float32(0.0)), splat(TINY)
-    for i0 in range(0, net.rows, TURNED):
-        across = turned(seen, i0 // LANES * height + panel * LANES, i0 % LANES != 0)
-        for i in range(TURNED):
-            own = load(e, base + i0 + i)
-            y = fma(own, y, times(own, fma(load(g, base + i0 + i), across[i], tiny)))
-            store(scratch, i0 + i, y)
+def eliminate_columns(
+    net: Network, panel: int, seen: Floats32, scratch: Floats32, hold: bool, held: Floats32
+) -> None:
+    """First half of the solve of sixteen columns.
 
-
-@kernel
-def eliminate_holding(net: Network, panel: int, seen: Floats32, scratch: Floats32, held: Floats32) -> None:
-    """As `eliminate_columns`; what the columns see of the rows, dr + V0, is kept in `held`, as large."""
-    g, e, base, height = net.g_col, net.e_col, panel * padded(net.rows), padded(net.columns)
-    y, tiny = splat(np.float32(0.0)), splat(TINY)
-    for i0 in range(0, net.rows, TURNED):
-        across = turned(seen, i0 // LANES * height + panel * LANES, i0 % LANES != 0)
-        for i in range(TURNED):
-            own = load(e, base + i0 + i)
-            y = fma(own, y, times(own, fma(load(g, base + i0 + i), across[i], tiny)))
-            store(scratch, i0 + i, y)
-            store(held, i0 + i, across[i])
-
-
-@kernel
-def second_columns(
-    net: Network, level_row: Floats32, level_col: Floats32, seen: Floats32, weight: float, q: Floats32,
-    scratch: Floats32,
-) -> float:  # fmt: skip
-    """As `columns_at`; returns by how much deviations change, not weighted, at most, V.
-
-    Every eighth node of long lines is looked at: changes are smooth along a line.
+    Args:
+        net: factored network.
+        panel: of the columns.
+        seen: dr + V0, V, over rows.
+        scratch: returned, what elimination leaves, V, (padded rows, 16).
+        hold: whether to keep what the columns see of the rows.
+        held: returned if so, dr + V0, V, (padded rows, 16).
     """
-    rows, columns, g, e, depth = net.rows, net.columns, net.g_col, net.e_col, padded(net.rows)
-    fresh, kept = splat(np.float32(weight)), splat(np.float32(1.0 - weight))
-    size, skipped = splat(np.float32(0.0)), 7 if rows >= LONG else 0
-    for panel in range((columns + LANES - 1) // LANES):
-        eliminate_columns(net, panel, seen, scratch)
-        base, level, y = panel * depth, load(level_col, panel), splat(np.float32(0.0))
-        for i in range(rows - 1, -1, -1):
-            y = fma(load(e, base + i), y, load(scratch, i))
-            last = load(q, base + i)
-            new = times(load(g, base + i), minus(y, minus(spread(level_row, i), level)))
-            if i & skipped == 0:
-                size = larger(size, times(reciprocal(load(g, base + i)), minus(new, last)))
-            store(q, base + i, fma(fresh, new, times(kept, last)))
-    return largest_of(size)
+    g, e, base, height = net.g_col, net.e_col, panel * padded(net.rows), padded(net.columns)
+    y, tiny = splat(np.float32(0.0)), splat(TINY)
+    for i0 in range(0, net.rows, TURNED):
+        across = turned(seen, i0 // LANES * height + panel * LANES, i0 % LANES != 0)
+        if hold:
+            for i in range(TURNED):
+                store(held, i0 + i, across[i])
+        for i in range(TURNED):
+            own = load(e, base + i0 + i)
+            y = fma(own, y, times(own, fma(load(g, base + i0 + i), across[i], tiny)))
+            store(scratch, i0 + i, y)
 
 
 @kernel
 def columns_at(
-    net: Network, level_row: Floats32, level_col: Floats32, seen: Floats32, weight: float, q: Floats32,
-    scratch: Floats32,
-) -> None:  # fmt: skip
+    net: Network, level_row: Floats32, level_col: Floats32, seen: Floats32, weight: float, look: bool,
+    q: Floats32, scratch: Floats32,
+) -> float:  # fmt: skip
     """Solve every column line; q becomes q + weight (new - q).
 
     Args:
         net: factored network.
         level_row: V, (row panels, 16).
         level_col: V, (column panels, 16).
-        seen: dr + V0, over rows.
+        seen: dr + V0, V, over rows.
         weight: see above.
+        look: whether to look by how much deviations change. Of long lines every eighth node is looked at:
+            changes are smooth along a line.
         q: currents of the devices, see `rows_at`; changed.
-        scratch: (rows, 16).
+        scratch: (padded rows, 16).
+
+    Returns:
+        By how much deviations change at most, before they are weighted, V; 0 if not looked at.
     """
     rows, columns, g, e, depth = net.rows, net.columns, net.g_col, net.e_col, padded(net.rows)
     fresh, kept = splat(np.float32(weight)), splat(np.float32(1.0 - weight))
+    size, skipped = splat(np.float32(0.0)), 7 if rows >= LONG else 0
     for panel in range((columns + LANES - 1) // LANES):
-        eliminate_columns(net, panel, seen, scratch)
+        eliminate_columns(net, panel, seen, scratch, False, scratch)
         base, level, y = panel * depth, load(level_col, panel), splat(np.float32(0.0))
         for i in range(rows - 1, -1, -1):
             y = fma(load(e, base + i), y, load(scratch, i))
+            last = load(q, base + i)
             new = times(load(g, base + i), minus(y, minus(spread(level_row, i), level)))
-            store(q, base + i, fma(fresh, new, times(kept, load(q, base + i))))
+            if look and i & skipped == 0:
+                size = larger(size, times(reciprocal(load(g, base + i)), minus(new, last)))
+            store(q, base + i, fma(fresh, new, times(kept, last)))
+    return largest_of(size)
 
 
 @kernel
@@ -273,7 +248,7 @@ def last_columns(
     rows, columns, e = net.rows, net.columns, net.e_col
     # From the last panel to the first: what is written beyond the last line is written over.
     for panel in range((columns - 1) // LANES, -1, -1):
-        eliminate_holding(net, panel, seen, scratch, held)
+        eliminate_columns(net, panel, seen, scratch, True, held)
         j0, base, y = panel * LANES, panel * padded(rows), splat(np.float32(0.0))
         store(ends, panel, load(scratch, rows - 1))
         if volts.size == 0:
@@ -302,10 +277,9 @@ def take_currents(drive: Floats32, ends: Floats32, scale: float, current: Floats
         scale: of the currents, S; negative for those out of the drivers.
         current: returned, (lines,).
     """
+    current[:] = 0.0
     for panel in range(drive.shape[0]):
-        value, first = times(load(drive, panel), load(ends, panel)), panel * LANES
-        for k in range(min(LANES, current.size - first)):
-            current[first + k] = scale * np.float64(lane(value, k))
+        add_lanes(times(load(drive, panel), load(ends, panel)), scale, panel * LANES, current)
 
 
 @kernel
@@ -367,7 +341,7 @@ def solve_at_levels(
     first_columns(net, level_row, level_col, start, drive, drop, q, scratch)
     rows_at(net, level_row, level_col, q, seen, start)
     weight = 1.0 / (1.0 - rho * FIRST_ROOT)
-    change = second_columns(net, level_row, level_col, seen, weight, q, scratch)
+    change = columns_at(net, level_row, level_col, seen, weight, True, q, scratch)
     error, count = row_share * change / (1.0 - rho), 1
     size = error * kept_by(rho, count)
     while size > tolerance and count < min(most, MOST_ROOTS):
@@ -378,7 +352,7 @@ def solve_at_levels(
     for which in range(1, count):
         rows_at(net, level_row, level_col, q, seen, start)
         weight = 1.0 / (1.0 - rho * ROOTS[count, which])
-        columns_at(net, level_row, level_col, seen, weight, q, scratch)
+        columns_at(net, level_row, level_col, seen, weight, False, q, scratch)
     rows_at(net, level_row, level_col, q, seen, start)
     last_columns(net, seen, scratch, held, volts, drop)
     take_currents(net.drive_row, start, -1.0 / net.wire_row, row_current)

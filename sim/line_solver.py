@@ -350,6 +350,15 @@ def largest_of(value: Lanes) -> float:
 
 
 @kernel
+def total_of(value: Lanes) -> float:
+    """Sum over the lanes."""
+    total = 0.0
+    for k in range(LANES):
+        total += np.float64(lane(value, k))
+    return total
+
+
+@kernel
 def accelerated_sweep(
     lines: int, nodes: int, g: Floats32, e: Floats32, w: Floats32, b: Floats32, now: Floats32, old: Floats32,
     shift: float, omega: float, scratch: Floats32,

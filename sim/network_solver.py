@@ -114,18 +114,6 @@ def largest_of_all(values: Floats) -> float:
 
 
 @kernel
-def largest_on(levels: Floats) -> float:
-    """Largest magnitude of one number a line, rounded to float32."""
-    most, whole = splat(np.float32(0.0)), levels.size // LANES * LANES
-    for first in range(0, whole, LANES):
-        most = larger(most, load_wide_line(levels, first))
-    largest = largest_of(most)
-    for k in range(whole, levels.size):
-        largest = max(largest, abs(levels[k]))
-    return largest
-
-
-@kernel
 def few_sweeps(rho: float) -> bool:
     """Whether Chebyshev sweeps that keep `rho` of an error without acceleration are the fastest way."""
     root = math.sqrt(1.0 - rho)
@@ -164,7 +152,8 @@ def set_levels(lines: Lines, work: Workspace) -> None:
 @kernel
 def reachable(lines: Lines, tolerance: float) -> float:
     """The tolerance, or what rounding of the levels to float32 leaves of it if that is more, V."""
-    return max(tolerance, ROUNDING * max(largest_on(lines.v_row), largest_on(lines.v_col)))
+    row, column = lines.v_row.reshape((1, -1)), lines.v_col.reshape((1, -1))
+    return max(tolerance, ROUNDING * max(largest_of_all(row), largest_of_all(column)))
 
 
 @kernel

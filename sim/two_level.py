@@ -18,8 +18,8 @@ import numpy as np
 from ..compiled import kernel
 from ._types import Floats32
 from .coarse import MODES, Coarse, line_modes
-from .lanes import LANES, TURNED, Lanes, fma, lane, larger, load, minus, plus, splat, store, times, turned
-from .line_solver import Network, largest_of, sweep_rows
+from .lanes import LANES, TURNED, fma, larger, load, minus, plus, splat, store, times, turned
+from .line_solver import Network, largest_of, sweep_rows, total_of
 from .panels import padded
 
 
@@ -147,15 +147,6 @@ def new_direction(
             store(p, base + i + 2, fma(again, load(p, base + i + 2), z2))
             store(p, base + i + 3, fma(again, load(p, base + i + 3), z3))
     return largest_of(size)
-
-
-@kernel
-def total_of(value: Lanes) -> float:
-    """Sum over the lanes."""
-    total = 0.0
-    for k in range(LANES):
-        total += np.float64(lane(value, k))
-    return total
 
 
 @kernel
