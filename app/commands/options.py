@@ -1,5 +1,6 @@
 """Arguments and options that commands share, and how a command ends."""
 
+import errno
 import json
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ MOST_SEED = 2**63 - 1
 RUNS = Path("runs")
 INTERRUPTED = 130
 """Exit code after a stop signal, as shells have it."""
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""What a full disk, a size limit and a quota are called; compiled kernels are stored on disk too."""
 
 Bench = Annotated[Path, typer.Argument(help="Bench file (YAML); `mtjloop init` writes one.")]
 Experiment = Annotated[Path, typer.Argument(help="Experiment file (YAML).")]
@@ -45,6 +48,11 @@ def errors() -> Iterator[None]:
     except MtjloopError as error:
         print(f"mtjloop: {error}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"mtjloop: nothing more can be written ({error}); free space and repeat", file=sys.stderr)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         print("mtjloop: interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

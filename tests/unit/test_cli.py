@@ -1,5 +1,6 @@
 """The command line as a user meets it: a subprocess, its standard output, its exit code."""
 
+import errno
 import json
 import os
 import signal
@@ -11,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from scipy import stats
+
+from mtjloop.app.commands.options import errors
 
 QUICK = """name: quick
 data: {source: iris}
@@ -60,6 +64,21 @@ def test_help_and_version(place: Path) -> None:
     for command in ("init", "map", "program", "train", "infer", "report", "runs"):
         assert f"\n  {command} " in text
     assert mtjloop(place, "--version").stdout.startswith("mtjloop ")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_a_full_disk_ends_in_one_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, errors():
+        raise OSError(number, os.strerror(number), "kernel.nbc")
+    assert ended.value.exit_code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("mtjloop: nothing more can be written (") and "kernel.nbc" in told
+    assert told.count("\n") == 1
+
+
+def test_other_errors_of_the_system_are_not_taken_for_a_full_disk() -> None:
+    with pytest.raises(PermissionError), errors():
+        raise PermissionError(errno.EACCES, "denied")
 
 
 def test_help_imports_nothing_heavy(place: Path) -> None:
